@@ -1,0 +1,1 @@
+//! Offline-first CRDT state store with delta sync.

@@ -1,0 +1,1 @@
+//! What the benches share: pinning to a core, percentiles, peak memory.

@@ -1,0 +1,1 @@
+//! Prompt optimiser and run-time prompt selector for small models.

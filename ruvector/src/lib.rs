@@ -1,0 +1,1 @@
+//! Embeddable vector index: similarity search, semantic cache, local retrieval.
