@@ -12,6 +12,8 @@
 
 pub mod detection;
 pub mod frame;
+pub mod mqtt;
+pub mod sim;
 pub mod source;
 pub mod time;
 pub mod zone;

@@ -1,0 +1,10 @@
+//! What the gateway promises, one folder a promise.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    reason = "tests"
+)]
+
+mod mqtt;
