@@ -1,0 +1,152 @@
+//! What can go wrong, with the cause and the way out in each message.
+
+use std::path::PathBuf;
+
+use crate::tier::Tier;
+
+/// Every error of the crate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file could not be read or written.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried, such as `read`.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The cause that the system gave.
+        source: std::io::Error,
+    },
+    /// A file is larger than the crate reads.
+    #[error("{} has {bytes} bytes, more than the limit of {limit}", path.display())]
+    FileTooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        bytes: u64,
+        /// The most that is read.
+        limit: u64,
+    },
+    /// A JSON text does not have the expected shape.
+    #[error("{what} is not valid: {source}; see promptopt/FORMAT.md")]
+    Json {
+        /// Which text: a path, or what the bytes were meant to be.
+        what: String,
+        /// Line, column and cause.
+        source: serde_json::Error,
+    },
+    /// A prompt file names another format than this version reads.
+    #[error("{what} has the format `{found}`, this version reads `{expected}`")]
+    Format {
+        /// Which text.
+        what: String,
+        /// The format that it names.
+        found: String,
+        /// The format that is read.
+        expected: &'static str,
+    },
+    /// A prompt's recorded hash is not the hash of its content.
+    #[error("{what} says sha256 {recorded}, its content has {actual}: export it again")]
+    HashMismatch {
+        /// Which text.
+        what: String,
+        /// The recorded hash, in hexadecimal.
+        recorded: String,
+        /// The hash of what was read, in hexadecimal.
+        actual: String,
+    },
+    /// A file holds the prompt of another tier than its name says.
+    #[error("{what} holds the tier `{found}`, expected `{expected}`")]
+    WrongTier {
+        /// Which text.
+        what: String,
+        /// The tier that it names.
+        found: Tier,
+        /// The tier that was wanted.
+        expected: Tier,
+    },
+    /// A template cannot be parsed.
+    #[error(
+        "template at byte {at}: {cause}; write `{{name}}` for an input, `{{{{` and `}}}}` for braces"
+    )]
+    Template {
+        /// Byte offset in the template.
+        at: usize,
+        /// What is wrong there.
+        cause: &'static str,
+    },
+    /// A limit of the crate is exceeded.
+    #[error("{what} is {found}, the limit is {limit}")]
+    Limit {
+        /// What was counted.
+        what: &'static str,
+        /// The count.
+        found: usize,
+        /// The most that is allowed.
+        limit: usize,
+    },
+    /// A template names an input that the caller did not give.
+    #[error("the prompt needs the input `{name}`, which was not given")]
+    MissingInput {
+        /// The name in the template.
+        name: String,
+    },
+    /// A new prompt reads other inputs than the one it replaces, so that callers would fail.
+    #[error(
+        "version {version} of tier `{tier}` reads the inputs [{found}], the running one reads [{expected}]"
+    )]
+    InputsDiffer {
+        /// The tier.
+        tier: Tier,
+        /// Version of the new prompt.
+        version: u32,
+        /// Inputs of the new prompt, by commas.
+        found: String,
+        /// Inputs of the running prompt, by commas.
+        expected: String,
+    },
+    /// A new prompt is not newer than the running one.
+    #[error("tier `{tier}` runs version {running}, version {offered} is not newer")]
+    StaleVersion {
+        /// The tier.
+        tier: Tier,
+        /// The version that runs.
+        running: u32,
+        /// The version that was offered.
+        offered: u32,
+    },
+    /// There is no earlier version to go back to.
+    #[error("tier `{tier}` has no earlier version in memory to go back to")]
+    NoEarlierVersion {
+        /// The tier.
+        tier: Tier,
+    },
+    /// Two labels of one prompt have the same name.
+    #[error("the label `{name}` is there twice")]
+    DuplicateLabel {
+        /// The name.
+        name: String,
+    },
+    /// A decision got another number of scores than it has labels.
+    #[error("got {found} scores, the prompt has {expected} labels")]
+    ScoreCount {
+        /// Scores given.
+        found: usize,
+        /// Labels of the prompt.
+        expected: usize,
+    },
+    /// A value is outside its range.
+    #[error("{what} is {found}, expected {expected}")]
+    OutOfRange {
+        /// Which value.
+        what: &'static str,
+        /// What it was.
+        found: f64,
+        /// What is allowed.
+        expected: &'static str,
+    },
+}
+
+/// Result with the crate's [`Error`].
+pub type Result<T> = std::result::Result<T, Error>;

@@ -1,0 +1,10 @@
+//! Behaviour of the crate, one file a contract.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
+
+mod selection;
+mod versions;
