@@ -13,6 +13,8 @@
 pub mod detection;
 pub mod frame;
 pub mod mqtt;
+pub mod posture;
+pub mod score;
 pub mod sim;
 pub mod source;
 pub mod time;

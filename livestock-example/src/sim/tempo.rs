@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Millis;
+use crate::posture::PostureOptions;
 
 /// How fast life goes on the farm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -48,6 +49,20 @@ const CROWD_SIZE: usize = 5;
 
 /// Animals that feed at once when nothing is staged.
 pub(super) const FEEDING_USUAL: usize = 3;
+
+impl Limits {
+    /// How to tell postures from leg samples at 1 Hz.
+    pub fn posture_options(&self) -> PostureOptions {
+        let usual = PostureOptions::default();
+        PostureOptions {
+            // A median longer than the shortest bout would swallow it.
+            median_samples: if self.bout_min.as_secs() < 10 { 3 } else { 5 },
+            bout_min: self.bout_min,
+            activity_window: self.activity_window,
+            ..usual
+        }
+    }
+}
 
 impl Tempo {
     /// The limits that separate what is staged from what is ordinary.

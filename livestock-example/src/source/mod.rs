@@ -1,5 +1,7 @@
 //! Where inputs come from: one trait, one file a kind of source.
 
+pub mod collars;
+
 use std::path::PathBuf;
 
 use crate::frame::{Frame, FrameError};
