@@ -1,0 +1,164 @@
+//! Parameters with `${…}` inside: compiled once, filled in for each step.
+
+use serde_json::Value;
+
+use crate::expr::{EvalError, ExprError, Names, Program, Scope, Val};
+
+/// Longest text that a template may produce, in bytes.
+const TEXT_LEN_MAX: usize = 1 << 20;
+
+#[derive(Debug, Clone)]
+pub(crate) enum Template {
+    Constant(Value),
+    /// A string that is one `${…}`: keeps the type of the value.
+    Expression(Program),
+    Text(Vec<Part>),
+    Array(Vec<Template>),
+    Object(Vec<(String, Template)>),
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Part {
+    Literal(String),
+    Expression(Program),
+}
+
+impl Template {
+    pub(crate) fn compile(value: &Value, names: &dyn Names) -> Result<Self, ExprError> {
+        let template = match value {
+            Value::String(text) => Self::text(text, names)?,
+            Value::Array(items) => Template::Array(
+                items
+                    .iter()
+                    .map(|item| Self::compile(item, names))
+                    .collect::<Result<_, _>>()?,
+            ),
+            Value::Object(map) => {
+                let field = |(name, value): (&String, &Value)| {
+                    Ok((name.clone(), Self::compile(value, names)?))
+                };
+                Template::Object(map.iter().map(field).collect::<Result<_, ExprError>>()?)
+            }
+            other => Template::Constant(other.clone()),
+        };
+        let constant = match &template {
+            Template::Array(items) => items
+                .iter()
+                .all(|item| matches!(item, Template::Constant(_))),
+            Template::Object(fields) => fields
+                .iter()
+                .all(|(_, item)| matches!(item, Template::Constant(_))),
+            _ => false,
+        };
+        Ok(if constant {
+            Template::Constant(value.clone())
+        } else {
+            template
+        })
+    }
+
+    /// `$${` stands for a literal `${`.
+    pub(crate) fn text(text: &str, names: &dyn Names) -> Result<Self, ExprError> {
+        let mut parts = Vec::new();
+        let mut literal = String::new();
+        let mut rest = text;
+        while let Some(found) = rest.find("${") {
+            let before = &rest[..found];
+            let body = &rest[found + 2..];
+            if let Some(escaped) = before.strip_suffix('$') {
+                literal.push_str(escaped);
+                literal.push_str("${");
+                rest = body;
+                continue;
+            }
+            literal.push_str(before);
+            let offset = text.len() - body.len();
+            let end = closing_brace(body).ok_or_else(|| ExprError::Syntax {
+                at: offset,
+                message: "`${` has no closing brace".to_owned(),
+            })?;
+            let program = Program::compile(&body[..end], names)?;
+            if !literal.is_empty() {
+                parts.push(Part::Literal(std::mem::take(&mut literal)));
+            }
+            parts.push(Part::Expression(program));
+            rest = &body[end + 1..];
+        }
+        literal.push_str(rest);
+        if parts.is_empty() {
+            return Ok(Template::Constant(Value::String(literal)));
+        }
+        if !literal.is_empty() {
+            parts.push(Part::Literal(literal));
+        }
+        if let [Part::Expression(_)] = parts.as_slice()
+            && let Some(Part::Expression(program)) = parts.pop()
+        {
+            return Ok(Template::Expression(program));
+        }
+        Ok(Template::Text(parts))
+    }
+
+    pub(crate) fn fill<'a>(
+        &'a self,
+        scope: &dyn Scope<'a>,
+        budget: u64,
+    ) -> Result<Value, EvalError> {
+        Ok(match self {
+            Template::Constant(value) => value.clone(),
+            Template::Expression(program) => program.run(scope, budget)?.to_json(),
+            Template::Text(parts) => {
+                let mut text = String::new();
+                for part in parts {
+                    match part {
+                        Part::Literal(literal) => text.push_str(literal),
+                        Part::Expression(program) => {
+                            let value: Val<'_> = program.run(scope, budget)?;
+                            text.push_str(&value.display());
+                        }
+                    }
+                    if text.len() > TEXT_LEN_MAX {
+                        return Err(EvalError::new(format!(
+                            "an interpolated text is over {TEXT_LEN_MAX} bytes"
+                        )));
+                    }
+                }
+                Value::String(text)
+            }
+            Template::Array(items) => Value::Array(
+                items
+                    .iter()
+                    .map(|item| item.fill(scope, budget))
+                    .collect::<Result<_, _>>()?,
+            ),
+            Template::Object(fields) => {
+                let mut map = serde_json::Map::with_capacity(fields.len());
+                for (name, item) in fields {
+                    map.insert(name.clone(), item.fill(scope, budget)?);
+                }
+                Value::Object(map)
+            }
+        })
+    }
+}
+
+/// The brace that ends an expression: braces of map literals nest, those inside strings do not count.
+fn closing_brace(body: &str) -> Option<usize> {
+    let mut depth = 0_usize;
+    let mut quote = None;
+    let mut escaped = false;
+    for (at, c) in body.char_indices() {
+        match (quote, c) {
+            (Some(_), _) if escaped => escaped = false,
+            (Some(_), '\\') => escaped = true,
+            (Some(open), c) if c == open => quote = None,
+            (Some(_), _) => {}
+            (None, '"' | '\'') => quote = Some(c),
+            (None, '{') => depth += 1,
+            (None, '}') if depth == 0 => return Some(at),
+            (None, '}') => depth -= 1,
+            (None, _) => {}
+        }
+    }
+    None
+}

@@ -1,0 +1,193 @@
+//! One run of a workflow: a pure state machine from records to effects.
+
+mod machine;
+mod record;
+mod scope;
+
+pub use record::{Decision, Failure, Verdict};
+
+pub(crate) use record::{Event, Place, Record};
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::plan::{DefinitionHash, Plan};
+use crate::time::Timestamp;
+
+/// Number of a run in its journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RunId(u64);
+
+impl RunId {
+    /// The run with this number.
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// The number.
+    pub const fn as_u64(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for RunId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(out)
+    }
+}
+
+/// Where a run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum RunStatus {
+    /// Steps run or wait.
+    Running,
+    /// Ended well.
+    Succeeded,
+    /// A step failed and nothing caught it.
+    Failed,
+    /// Somebody cancelled it.
+    Cancelled,
+    /// Set aside: it cannot go on in this process (see the reason), and is kept.
+    Parked,
+}
+
+impl RunStatus {
+    /// Whether the status is final.
+    pub fn is_ended(self) -> bool {
+        matches!(
+            self,
+            RunStatus::Succeeded | RunStatus::Failed | RunStatus::Cancelled
+        )
+    }
+}
+
+/// Where a step stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum StepStatus {
+    /// Steps before it have not ended.
+    Blocked,
+    /// Its action was handed out.
+    Running,
+    /// It pauses before its next attempt.
+    Retrying,
+    /// It waits for a time, an event or a person.
+    Waiting,
+    /// Ended well.
+    Succeeded,
+    /// Its condition was false.
+    Skipped,
+    /// Failed for good.
+    Failed,
+    /// The run ended before it did.
+    Cancelled,
+}
+
+/// A run as seen from outside.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunInfo {
+    /// The run.
+    pub id: RunId,
+    /// Name of its workflow.
+    pub workflow: String,
+    /// The definition that it is pinned to.
+    pub definition: DefinitionHash,
+    /// Where it stands.
+    pub status: RunStatus,
+    /// When it was triggered.
+    pub started_at: Timestamp,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
+    /// Its result, when it ended well.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub output: Value,
+    /// Why it failed, was cancelled or is parked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+    /// Its duplicate-suppression key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+}
+
+/// A step of a live run as seen from outside.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StepInfo {
+    /// Its path in the definition.
+    pub path: String,
+    /// Where it stands.
+    pub status: StepStatus,
+    /// Attempts begun.
+    pub attempts: u32,
+    /// Its output, `null` until it ended.
+    pub output: Value,
+    /// When it goes on or gives up by itself.
+    pub deadline: Option<Timestamp>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) id: RunId,
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) started_at: Timestamp,
+    pub(crate) input: Arc<Value>,
+    pub(crate) status: RunStatus,
+    pub(crate) frames: Vec<Frame>,
+    pub(crate) output: Value,
+    pub(crate) failure: Option<Failure>,
+    pub(crate) inbox: Vec<Mail>,
+    /// Next number in the run's log.
+    pub(crate) seq: u64,
+}
+
+/// One activation of a block.
+#[derive(Debug)]
+pub(crate) struct Frame {
+    pub(crate) block: u32,
+    /// Steps that have not ended.
+    pub(crate) open: u32,
+    pub(crate) cells: Box<[Cell]>,
+}
+
+/// The state of one step in one frame.
+#[derive(Debug)]
+pub(crate) struct Cell {
+    pub(crate) status: StepStatus,
+    pub(crate) attempt: u32,
+    pub(crate) needs: u32,
+    pub(crate) deadline: Option<Timestamp>,
+    pub(crate) output: Value,
+}
+
+/// An event that came before a step waited for it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Mail {
+    pub(crate) name: String,
+    pub(crate) key: Option<String>,
+    pub(crate) data: Value,
+}
+
+/// What the engine must do after a record was applied.
+#[derive(Debug)]
+pub(crate) enum Effect {
+    Execute {
+        at: Place,
+        params: Value,
+        deadline: Option<Timestamp>,
+    },
+    Timer {
+        at: Place,
+        due: Timestamp,
+    },
+    Cancel {
+        at: Place,
+    },
+    Ended,
+}

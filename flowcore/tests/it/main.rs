@@ -1,0 +1,14 @@
+//! Behaviour of the crate, one file a promise.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    reason = "tests"
+)]
+
+mod format;
+mod journals;
+mod kill;
+mod sensor;
+mod waits;
