@@ -293,7 +293,8 @@ impl Stage<'_> {
     fn decoys(&mut self) {
         let rounds = usize::try_from(self.until / self.pace.decoy_every).unwrap_or(0);
         let rounds = rounds.max(1);
-        let day = self.pace.entered..self.night - self.pace.gap;
+        // The first moments belong to the empty pens.
+        let day = self.pace.entered + self.pace.lead..self.night - self.pace.gap;
         let dark = self.night + self.settle()..self.until - self.tail();
         let shift = self.window(IncidentKind::Crowding);
         for _ in 0..rounds {

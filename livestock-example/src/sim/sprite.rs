@@ -240,7 +240,7 @@ pub(super) fn people(unit: f32) -> Vec<Sprite> {
     COATS
         .iter()
         .flat_map(|&(coat, trousers, hair)| {
-            [0.0, 0.11, 0.0, -0.11, 0.02].map(|swing| {
+            [0.0, 0.17, 0.0, -0.11, 0.02].map(|swing| {
                 Sprite::draw((0.5, 1.02), unit, |x, y| {
                     person(x, y, swing, coat, trousers, hair)
                 })
@@ -257,13 +257,13 @@ fn person(x: f32, y: f32, swing: f32, coat: Rgb, trousers: Rgb, hair: Rgb) -> Op
             [206, 162, 132]
         });
     }
-    if limb(x, y, (0.16, 0.79), (0.12 + swing * 0.8, 0.48), 0.075) {
+    if limb(x, y, (0.16, 0.79), (0.12 - swing * 0.4, 0.48), 0.075) {
         return Some(shade(coat, 1.12));
     }
     if barrel(x, y, (0.25, 0.655), (0.125, 0.2)) {
         return Some(shade(coat, 0.8 + 0.3 * (x / 0.4)));
     }
-    if limb(x, y, (0.34, 0.79), (0.38 - swing * 0.8, 0.48), 0.07) {
+    if limb(x, y, (0.34, 0.79), (0.38 + swing * 0.4, 0.48), 0.07) {
         return Some(shade(coat, 0.75));
     }
     let boots = y < 0.06;
@@ -271,7 +271,7 @@ fn person(x: f32, y: f32, swing: f32, coat: Rgb, trousers: Rgb, hair: Rgb) -> Op
         limb(x, y, (hip, 0.5), (foot, 0.04), 0.1)
             .then(|| shade(if boots { [28, 26, 24] } else { trousers }, light))
     };
-    leg(0.2, 0.2 + swing, 1.1).or_else(|| leg(0.3, 0.3 - swing, 0.85))
+    leg(0.21, 0.21 + swing, 1.1).or_else(|| leg(0.29, 0.29 - swing, 0.85))
 }
 
 /// How many looks of dogs there are, each with four steps.
