@@ -31,7 +31,7 @@ const DUSK_SHARE: i64 = 10;
 const DUSK_GAIN: f32 = 0.45;
 
 /// The brightness of the infra-red picture.
-const NIGHT_GAIN: f32 = 0.62;
+const NIGHT_GAIN: f32 = 0.7;
 
 /// What the sky does to a farm.
 #[derive(Clone, Copy, Debug)]

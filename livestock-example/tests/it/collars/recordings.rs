@@ -12,6 +12,7 @@ use livestock::source::collars::{CollarReport, Collars, report};
 use livestock::source::{Input, Source};
 use livestock::time::Timestamp;
 
+#[expect(clippy::print_stdout, reason = "a test that skips says so")]
 fn recordings() -> Option<PathBuf> {
     let root = std::env::var_os("EDGEWEAVE_DATA").map_or_else(
         || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data")),
