@@ -89,7 +89,6 @@ pub(super) fn plan(
         places: layout::places(),
         taken: Vec::new(),
         trough_shut,
-        until,
         pace,
     };
     pen.taken = vec![false; pen.places.len()];
@@ -118,7 +117,6 @@ struct Pen<'a> {
     places: Vec<Place>,
     taken: Vec<bool>,
     trough_shut: &'a [Range<Millis>],
-    until: Millis,
     pace: &'a Pace,
 }
 
@@ -130,6 +128,8 @@ struct Mind {
     at: Point,
     side: Side,
     place: Option<usize>,
+    /// Where it will go for its next duty.
+    reserved: Option<usize>,
     stood_up: Millis,
 }
 
@@ -155,6 +155,7 @@ impl Mind {
             at,
             side: Side::Right,
             place: None,
+            reserved: None,
             stood_up: 0,
         };
         mind.stay(Pose::Stand, enters);
@@ -245,8 +246,19 @@ impl Pen<'_> {
         Some(next.filter(|&s| s > t).min().unwrap_or(Millis::MAX))
     }
 
-    /// Walks `mind` to `place`, not before it must go to be there at `arrive`.
-    fn go(&mut self, mind: &mut Mind, place: usize, arrive: Option<Millis>) {
+    /// How long the walk to `place` takes.
+    fn way_time(&self, mind: &Mind, place: usize) -> Millis {
+        let mut from = mind.at;
+        let mut time = 0;
+        for stop in route(mind.at, self.places[place].at) {
+            time += walk_time(from, stop, self.pace.cow_speed);
+            from = stop;
+        }
+        time
+    }
+
+    /// Walks `mind` to `place`.
+    fn go(&mut self, mind: &mut Mind, place: usize) {
         if mind.place == Some(place) {
             return;
         }
@@ -255,17 +267,7 @@ impl Pen<'_> {
         }
         self.taken[place] = true;
         let target = self.places[place];
-        let stops = route(mind.at, target.at);
-        if let Some(arrive) = arrive {
-            let mut from = mind.at;
-            let mut time = 0;
-            for &stop in &stops {
-                time += walk_time(from, stop, self.pace.cow_speed);
-                from = stop;
-            }
-            mind.stay(Pose::Stand, arrive - time);
-        }
-        for stop in stops {
+        for stop in route(mind.at, target.at) {
             mind.walk(stop, self.pace.cow_speed);
         }
         if let Some(side) = target.trough_side {
@@ -278,14 +280,14 @@ impl Pen<'_> {
         let call = duty_at.map_or(Millis::MAX, |start| start - self.pace.lead);
         if mind.now >= call {
             if let Some(duty) = mind.duties.pop_front() {
-                self.do_duty(mind, &duty, rng);
+                self.do_duty(mind, duty, rng);
             }
         } else {
             self.choose(mind, call, rng);
         }
     }
 
-    fn do_duty(&mut self, mind: &mut Mind, duty: &Duty, rng: &mut fastrand::Rng) {
+    fn do_duty(&mut self, mind: &mut Mind, duty: Duty, rng: &mut fastrand::Rng) {
         let wanted = match duty.pose {
             Pose::Feed => Wanted::Trough,
             _ => Wanted::Pen,
@@ -293,23 +295,27 @@ impl Pen<'_> {
         let stays = mind
             .place
             .filter(|&p| self.is_trough(p) == (wanted == Wanted::Trough));
-        if let Some(place) = stays.or_else(|| self.free(wanted, rng)) {
-            self.go(mind, place, Some(duty.span.start));
+        let chosen = mind.reserved.take().or(stays);
+        if let Some(place) = chosen.or_else(|| self.free(wanted, rng)) {
+            let leave = duty.span.start - self.way_time(mind, place);
+            if mind.place != Some(place) && mind.now < leave {
+                // Until it leaves, both places are its own.
+                self.taken[place] = true;
+                mind.reserved = Some(place);
+                mind.stay(Pose::Stand, leave);
+                mind.duties.push_front(duty);
+                return;
+            }
+            self.go(mind, place);
         }
         mind.stay(Pose::Stand, duty.span.start);
         mind.stay(duty.pose, duty.span.end);
-        if wanted == Wanted::Trough {
-            // The crowd ends for all at once: everyone leaves who finds room.
-            if let Some(place) = self.free(Wanted::Pen, rng) {
-                self.go(mind, place, None);
-            }
-        }
     }
 
     /// Whatever the animal likes, ending before `call`.
     fn choose(&mut self, mind: &mut Mind, call: Millis, rng: &mut fastrand::Rng) {
         let pace = self.pace;
-        let end = call.min(self.until);
+        let end = call;
         let at_trough = mind.place.is_some_and(|p| self.is_trough(p));
         let wish = if mind.place.is_none() {
             5
@@ -349,7 +355,7 @@ impl Pen<'_> {
         match (slot, open_until) {
             (Some(slot), Some(open)) if open - mind.now > self.pace.lead => {
                 let until = mind.now + self.pace.lead + rng.i64(self.pace.feeding.clone());
-                self.go(mind, slot, None);
+                self.go(mind, slot);
                 mind.stay(Pose::Feed, until.min(end).min(open));
             }
             _ => self.wander(mind, end, rng),
@@ -361,7 +367,7 @@ impl Pen<'_> {
         if end - mind.now > self.pace.lead
             && let Some(place) = self.free(Wanted::Pen, rng)
         {
-            self.go(mind, place, None);
+            self.go(mind, place);
         }
         let pose = if rng.bool() { Pose::Graze } else { Pose::Stand };
         let until = (mind.now + rng.i64(self.pace.grazing.clone())).min(end);

@@ -2,7 +2,7 @@
 
 use livestock::detection::{Label, Rect};
 use livestock::frame::Frame;
-use livestock::sim::{Farm, FarmOptions};
+use livestock::sim::{Farm, FarmOptions, Visible};
 
 use super::{frames, seconds, small};
 
@@ -131,4 +131,26 @@ fn people_are_upright_and_cattle_are_wide() {
         }
     }
     assert!(seen[0] > 30 && seen[1] > 500, "{seen:?}");
+}
+
+#[test]
+fn no_animal_stands_inside_another() {
+    for seed in 0..3 {
+        let farm = Farm::new(small(seed)).unwrap();
+        let (mut inside, mut all) = (0, 0);
+        for camera in ["cam-1", "cam-2"].map(livestock::frame::CameraId::new) {
+            for t in (0..60_000).step_by(400) {
+                let at = farm.start().after(std::time::Duration::from_millis(t));
+                let mut seen = farm.visible(&camera, at);
+                seen.retain(|v| v.label == Label::Cattle);
+                for (i, one) in seen.iter().enumerate() {
+                    let same = |other: &Visible| one.rect.iou(&other.rect) > 0.7;
+                    inside += usize::from(seen[i + 1..].iter().any(same));
+                    all += 1;
+                }
+            }
+        }
+        // Those that walk may pass in front of each other.
+        assert!(inside * 100 < all, "{inside} of {all}");
+    }
 }
