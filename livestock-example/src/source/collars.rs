@@ -22,6 +22,9 @@
 //! The animal is named by the file: `MSR310220_2.csv` is the second part of animal `MSR310220`. The
 //! module in the header does not name it, for exports of several loggers were seen to carry the same one.
 //!
+//! A logger usually runs before it is strapped on and after it is taken off: the report cannot tell a
+//! sensor on a table from a lying cow, and marks the bouts at either end of a recording as not complete.
+//!
 //! [`Collars`] merges all files by time; [`report()`] tells how each animal lay.
 
 mod logger;
@@ -39,7 +42,8 @@ pub const FILES_MAX: usize = 256;
 /// The most bytes of a line; a longer one is a bad row.
 pub const LINE_BYTES_MAX: usize = 4096;
 
-/// A folder of recordings as one stream of leg samples in order of time.
+/// A folder of recordings as one stream of leg samples in order of time; a file whose own rows are out of
+/// order is passed on as it is.
 ///
 /// A bad row, and a file that is no recording beside others that are, are
 /// [`SourceError::Item`]s in the stream.

@@ -5,6 +5,7 @@ use std::path::Path;
 use livestock::posture::Axis;
 use livestock::source::collars::{Collars, LINE_BYTES_MAX, report};
 use livestock::source::{Input, Source, SourceError};
+use proptest::prelude::*;
 use tempfile::TempDir;
 
 const HEADER: &str =
@@ -173,4 +174,36 @@ fn nothing_to_read_is_an_error_where_it_is_opened() {
         Collars::open(missing),
         Err(SourceError::Read { .. })
     ));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Every line after `DATA` that is not empty is a sample or a bad row, whatever is in it.
+    #[test]
+    fn rows_are_samples_or_bad(
+        lines in prop::collection::vec(
+            prop_oneof![
+                "[ -~]{0,60}",
+                "[0-9]{2}\\.10\\.2015 [0-9]{2}:[0-9]{2}:[0-9]{2};-?[0-9.]{1,4};0.1;0.9;",
+            ],
+            0..40,
+        ),
+    ) {
+        let folder = folder(&[("cow.csv", &format!("{HEADER}{}", lines.join("\n")))]);
+        let rows = lines.iter().filter(|line| !line.trim().is_empty()).count() as u64;
+        let mut source = Collars::open(folder.path()).unwrap();
+        let (mut samples, mut bad) = (0, 0);
+        while let Some(input) = source.next_input() {
+            match input {
+                Ok(_) => samples += 1,
+                Err(_) => bad += 1,
+            }
+        }
+        prop_assert_eq!(samples + bad, rows);
+        prop_assert_eq!(source.bad_rows(), bad);
+        let report = report(folder.path()).unwrap();
+        let repeated: u64 = report.animals.iter().map(|a| a.samples_repeated).sum();
+        prop_assert_eq!(report.samples + repeated + report.rows_bad, rows);
+    }
 }
