@@ -7,4 +7,6 @@
     reason = "tests"
 )]
 
+mod collars;
 mod mqtt;
+mod sim;
