@@ -136,6 +136,14 @@ pub enum Error {
         /// Labels of the prompt.
         expected: usize,
     },
+    /// A model could not be loaded or run.
+    #[error("cannot {action}: {cause}")]
+    Model {
+        /// What was tried.
+        action: &'static str,
+        /// What the engine said.
+        cause: String,
+    },
     /// A value is outside its range.
     #[error("{what} is {found}, expected {expected}")]
     OutOfRange {

@@ -49,6 +49,8 @@
 mod context;
 mod decision;
 mod error;
+#[cfg(feature = "optimize")]
+pub mod model;
 mod outcome;
 mod policy;
 mod prompt;

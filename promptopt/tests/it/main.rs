@@ -6,5 +6,7 @@
     reason = "tests"
 )]
 
+#[cfg(feature = "candle")]
+mod llama;
 mod selection;
 mod versions;

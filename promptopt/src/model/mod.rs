@@ -1,0 +1,72 @@
+//! What the optimiser needs of a language model, and the models that provide it.
+
+use crate::error::Result;
+
+#[cfg(feature = "candle")]
+mod llama;
+
+#[cfg(feature = "candle")]
+pub use llama::{LlamaModel, PACK_TOKENS_MAX, PREFIX_TOKENS_MAX};
+
+/// How a text is generated.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GenerateOptions {
+    /// Most new tokens.
+    pub tokens_max: usize,
+    /// Ends the text where one of these would appear; it is not part of the text.
+    pub stop: Vec<String>,
+    /// 0 takes the most likely token each time; larger is more varied.
+    pub temperature: f64,
+    /// Seed of the draws when the temperature is above 0.
+    pub seed: u64,
+}
+
+impl Default for GenerateOptions {
+    /// 64 tokens, no stop text, always the most likely token.
+    fn default() -> Self {
+        Self {
+            tokens_max: 64,
+            stop: Vec::new(),
+            temperature: 0.0,
+            seed: 0,
+        }
+    }
+}
+
+/// A language model. Users implement it for engines that the crate does not know.
+pub trait LanguageModel {
+    /// A name for reports and cache keys: two models that answer differently have different names.
+    fn name(&self) -> &str;
+
+    /// Number of tokens of a text, without any mark that the model adds at the start.
+    ///
+    /// # Errors
+    /// Those of the model.
+    fn count_tokens(&self, text: &str) -> Result<usize>;
+
+    /// Log-probability (natural logarithm, at most 0) of each option right after the prompt.
+    ///
+    /// # Errors
+    /// Those of the model, such as a prompt longer than its context.
+    fn score(&self, prompt: &str, options: &[&str]) -> Result<Vec<f64>>;
+
+    /// As [`LanguageModel::score`] for several prompts; prompts that start alike are best given together.
+    ///
+    /// # Errors
+    /// Those of the model; no score is given when one fails.
+    fn score_batch(&self, prompts: &[&str], options: &[&str]) -> Result<Vec<Vec<f64>>> {
+        prompts
+            .iter()
+            .map(|prompt| self.score(prompt, options))
+            .collect()
+    }
+
+    /// The text that follows the prompt.
+    ///
+    /// # Errors
+    /// Those of the model.
+    fn generate(&self, prompt: &str, options: &GenerateOptions) -> Result<String>;
+
+    /// A conversation of one turn in the form that the model was trained on, up to where its answer starts.
+    fn chat(&self, system: &str, user: &str) -> String;
+}
