@@ -128,6 +128,22 @@ impl Default for PostureOptions {
     }
 }
 
+impl PostureOptions {
+    /// The usual options for a shortest bout and an activity window of one's own; the median is shortened
+    /// where it would swallow the bout.
+    pub fn for_bouts(bout_min: Duration, activity_window: Duration) -> Self {
+        let usual = Self::default();
+        let seconds = usize::try_from(bout_min.as_secs()).unwrap_or(usize::MAX);
+        Self {
+            // At 1 Hz; of an odd number of samples the larger half decides.
+            median_samples: (seconds | 1).min(usual.median_samples),
+            bout_min,
+            activity_window,
+            ..usual
+        }
+    }
+}
+
 /// One time that an animal lay.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LyingBout {

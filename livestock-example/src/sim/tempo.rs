@@ -53,14 +53,7 @@ pub(super) const FEEDING_USUAL: usize = 3;
 impl Limits {
     /// How to tell postures from leg samples at 1 Hz.
     pub fn posture_options(&self) -> PostureOptions {
-        let usual = PostureOptions::default();
-        PostureOptions {
-            // A median longer than the shortest bout would swallow it.
-            median_samples: if self.bout_min.as_secs() < 10 { 3 } else { 5 },
-            bout_min: self.bout_min,
-            activity_window: self.activity_window,
-            ..usual
-        }
+        PostureOptions::for_bouts(self.bout_min, self.activity_window)
     }
 }
 
@@ -70,7 +63,7 @@ impl Tempo {
     /// | limit | `Demo` | staged | ordinary | `Day` | staged | ordinary |
     /// |---|---|---|---|---|---|---|
     /// | person in the pen | 1 s | 4-6 s | - | 20 s | 4-8 min | - |
-    /// | lying | 7 s | 10-15 s | up to 4 s | 2 h | 3-4 h | up to 80 min |
+    /// | lying | 6 s | 10-15 s | up to 4 s | 2 h | 3-4 h | up to 80 min |
     /// | lying, but active | | | 9-11 s | | | 2.5-3 h |
     /// | five at the trough | 3 s | 6-8 s | up to 2 s | 5 min | 15-30 min | up to 2 min |
     ///
@@ -79,7 +72,7 @@ impl Tempo {
     /// rarely above three, which `Day` follows.
     pub fn limits(self) -> Limits {
         let (dwell, lying, window, crowd, bout) = match self {
-            Self::Demo => (1, 7, 5, 3, 2),
+            Self::Demo => (1, 6, 5, 3, 2),
             Self::Day => (20, 2 * 3600, 900, 300, 120),
         };
         Limits {
