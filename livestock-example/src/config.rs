@@ -202,10 +202,16 @@ impl Config {
     /// # Errors
     /// [`ConfigError`], with the line and column where the text is at fault.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let unreadable = |cause| ConfigError::Read { path: path.into(), cause };
+        let unreadable = |cause| ConfigError::Read {
+            path: path.into(),
+            cause,
+        };
         let bytes = fs::metadata(path).map_err(unreadable)?.len();
         if bytes > CONFIG_BYTES_MAX {
-            return Err(ConfigError::Size { path: path.into(), bytes });
+            return Err(ConfigError::Size {
+                path: path.into(),
+                bytes,
+            });
         }
         let text = fs::read_to_string(path).map_err(unreadable)?;
         let mut config: Self = toml::from_str(&text).map_err(|cause| {
@@ -215,7 +221,12 @@ impl Config {
                 path: path.into(),
                 line: before.matches('\n').count() + 1,
                 column: before.chars().rev().take_while(|c| *c != '\n').count() + 1,
-                message: cause.message().lines().next().unwrap_or("not TOML").to_owned(),
+                message: cause
+                    .message()
+                    .lines()
+                    .next()
+                    .unwrap_or("not TOML")
+                    .to_owned(),
             }
         })?;
         config.anchor(path.parent().unwrap_or(Path::new("")));
@@ -231,7 +242,11 @@ impl Config {
         if let Model::Ssd(path) = &mut self.model {
             anchor(path);
         }
-        if let Some(Mqtt { password_file: Some(path), .. }) = &mut self.mqtt {
+        if let Some(Mqtt {
+            password_file: Some(path),
+            ..
+        }) = &mut self.mqtt
+        {
             anchor(path);
         }
         for camera in &mut self.cameras {
@@ -246,33 +261,72 @@ impl Config {
     /// # Errors
     /// [`ConfigError::Value`] naming the first field that makes no sense.
     pub fn check(&self) -> Result<(), ConfigError> {
-        let bad = |field: String, value: String, wanted| Err(ConfigError::Value { field, value, wanted });
+        let bad = |field: String, value: String, wanted| {
+            Err(ConfigError::Value {
+                field,
+                value,
+                wanted,
+            })
+        };
         if self.name.is_empty() || self.name.contains(['/', '+', '#']) {
-            return bad("name".into(), format!("{:?}", self.name), "give the farm a name without / + #");
+            return bad(
+                "name".into(),
+                format!("{:?}", self.name),
+                "give the farm a name without / + #",
+            );
         }
         for (name, value) in self.limits.durations() {
             if !(value.is_finite() && (0.0..=31.0 * 86400.0).contains(&value)) {
-                return bad(format!("limits.{name}"), value.to_string(), "give seconds between 0 and 31 days");
+                return bad(
+                    format!("limits.{name}"),
+                    value.to_string(),
+                    "give seconds between 0 and 31 days",
+                );
             }
         }
         let activity = self.limits.activity_limit_g;
         if !(0.0..=8.0).contains(&activity) {
-            return bad("limits.activity_limit_g".into(), activity.to_string(), "give 0 to 8 g");
+            return bad(
+                "limits.activity_limit_g".into(),
+                activity.to_string(),
+                "give 0 to 8 g",
+            );
         }
         for (i, camera) in self.cameras.iter().enumerate() {
-            if self.cameras[..i].iter().any(|other| other.name == camera.name) {
-                return bad(format!("camera[{i}].name"), camera.name.to_string(), "camera names are unique");
+            if self.cameras[..i]
+                .iter()
+                .any(|other| other.name == camera.name)
+            {
+                return bad(
+                    format!("camera[{i}].name"),
+                    camera.name.to_string(),
+                    "camera names are unique",
+                );
             }
         }
         for (i, zone) in self.zones.iter().enumerate() {
             if self.zones[..i].iter().any(|other| other.name == zone.name) {
-                return bad(format!("zone[{i}].name"), zone.name.clone(), "zone names are unique");
+                return bad(
+                    format!("zone[{i}].name"),
+                    zone.name.clone(),
+                    "zone names are unique",
+                );
             }
             if zone.polygon.len() < 3 {
-                return bad(format!("zone[{i}].polygon"), format!("{} corners", zone.polygon.len()), "give three or more");
+                return bad(
+                    format!("zone[{i}].polygon"),
+                    format!("{} corners", zone.polygon.len()),
+                    "give three or more",
+                );
             }
-            if !self.cameras.is_empty() && self.cameras.iter().all(|camera| camera.name != zone.camera) {
-                return bad(format!("zone[{i}].camera"), zone.camera.to_string(), "name one of the cameras");
+            if !self.cameras.is_empty()
+                && self.cameras.iter().all(|camera| camera.name != zone.camera)
+            {
+                return bad(
+                    format!("zone[{i}].camera"),
+                    zone.camera.to_string(),
+                    "name one of the cameras",
+                );
             }
         }
         Ok(())
@@ -352,13 +406,23 @@ mod tests {
         assert_eq!(config.mqtt.unwrap().port, 1883);
         assert!(config.state.is_absolute() && config.state.ends_with("var"));
         assert!(matches!(&config.model, Model::Ssd(path) if path.is_absolute()));
-        assert!(matches!(&config.cameras[0].input, CameraInput::Photos(path) if path.is_absolute()));
+        assert!(
+            matches!(&config.cameras[0].input, CameraInput::Photos(path) if path.is_absolute())
+        );
     }
 
     #[test]
     fn a_mistake_is_told_with_its_line_and_column() {
         let error = read("name = \"home\"\n[limits]\ncrowd_sise = 7\n").unwrap_err();
-        let ConfigError::Syntax { line, column, message, .. } = &error else { panic!("{error}") };
+        let ConfigError::Syntax {
+            line,
+            column,
+            message,
+            ..
+        } = &error
+        else {
+            panic!("{error}")
+        };
         assert_eq!((*line, *column), (3, 1));
         assert!(message.contains("crowd_sise"), "{message}");
         assert!(!error.to_string().contains('\n'));
@@ -370,8 +434,14 @@ mod tests {
             ("[limits]\nlying_limit_s = -1.0", "limits.lying_limit_s"),
             ("[limits]\nlying_limit_s = nan", "limits.lying_limit_s"),
             ("name = \"a/b\"", "name"),
-            ("[[camera]]\nname='a'\nvideo='v'\n[[camera]]\nname='a'\nvideo='w'", "camera[1].name"),
-            ("[[zone]]\nname='z'\ncamera='a'\nkind='pen'\npolygon=[[0.0,0.0]]", "zone[0].polygon"),
+            (
+                "[[camera]]\nname='a'\nvideo='v'\n[[camera]]\nname='a'\nvideo='w'",
+                "camera[1].name",
+            ),
+            (
+                "[[zone]]\nname='z'\ncamera='a'\nkind='pen'\npolygon=[[0.0,0.0]]",
+                "zone[0].polygon",
+            ),
         ] {
             let error = read(text).unwrap_err().to_string();
             assert!(error.starts_with(field), "{error}");
@@ -380,7 +450,12 @@ mod tests {
 
     #[test]
     fn a_file_that_is_not_there_is_told_with_the_way_out() {
-        let error = Config::read(Path::new("no/such/farm.toml")).unwrap_err().to_string();
-        assert!(error.contains("no/such/farm.toml") && error.contains("demo"), "{error}");
+        let error = Config::read(Path::new("no/such/farm.toml"))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("no/such/farm.toml") && error.contains("demo"),
+            "{error}"
+        );
     }
 }

@@ -67,11 +67,15 @@ pub struct Percentiles {
 impl Latencies {
     /// Notes one measurement.
     pub fn record(&mut self, stage: Stage, took: Duration) {
-        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX).clamp(1, LONGEST_US);
+        let micros = u64::try_from(took.as_micros())
+            .unwrap_or(u64::MAX)
+            .clamp(1, LONGEST_US);
         let histogram = match self.stages.entry(stage) {
             std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
             std::collections::btree_map::Entry::Vacant(entry) => {
-                let Ok(histogram) = Histogram::new_with_bounds(1, LONGEST_US, 3) else { return };
+                let Ok(histogram) = Histogram::new_with_bounds(1, LONGEST_US, 3) else {
+                    return;
+                };
                 entry.insert(histogram)
             }
         };

@@ -21,17 +21,36 @@ pub struct Night {
 impl Default for Night {
     /// From eight in the evening to six in the morning, UTC.
     fn default() -> Self {
-        Self { from: TimeOfDay(20 * 60), to: TimeOfDay(6 * 60), utc_offset_minutes: 0 }
+        Self {
+            from: TimeOfDay(20 * 60),
+            to: TimeOfDay(6 * 60),
+            utc_offset_minutes: 0,
+        }
     }
 }
 
 impl Night {
+    /// Ten hours from the minute of an instant on, in UTC.
+    pub fn starting_at(start: Timestamp) -> Self {
+        let minute = start.as_millis().div_euclid(60_000).rem_euclid(DAY_MINUTES);
+        let from = u16::try_from(minute).unwrap_or(0);
+        Self {
+            from: TimeOfDay(from),
+            to: TimeOfDay((from + 600) % 1440),
+            utc_offset_minutes: 0,
+        }
+    }
+
     /// Whether it is night at this instant.
     pub fn contains(&self, at: Timestamp) -> bool {
         let minutes = at.as_millis().div_euclid(60_000) + i64::from(self.utc_offset_minutes);
         let minute = minutes.rem_euclid(DAY_MINUTES);
         let (from, to) = (i64::from(self.from.0), i64::from(self.to.0));
-        if from <= to { (from..to).contains(&minute) } else { minute >= from || minute < to }
+        if from <= to {
+            (from..to).contains(&minute)
+        } else {
+            minute >= from || minute < to
+        }
     }
 }
 
@@ -77,14 +96,24 @@ mod tests {
 
     #[test]
     fn the_farms_clock_counts() {
-        let night = Night { utc_offset_minutes: -300, ..Night::default() };
+        let night = Night {
+            utc_offset_minutes: -300,
+            ..Night::default()
+        };
         assert!(!night.contains(at(22, 0)));
         assert!(night.contains(at(25, 0)));
     }
 
     #[test]
     fn a_time_of_day_is_read_and_written() {
-        assert_eq!(String::from(TimeOfDay::try_from("05:45".to_owned()).unwrap()), "05:45");
-        assert!(TimeOfDay::try_from("24:00".to_owned()).unwrap_err().contains("24:00"));
+        assert_eq!(
+            String::from(TimeOfDay::try_from("05:45".to_owned()).unwrap()),
+            "05:45"
+        );
+        assert!(
+            TimeOfDay::try_from("24:00".to_owned())
+                .unwrap_err()
+                .contains("24:00")
+        );
     }
 }

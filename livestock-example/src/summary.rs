@@ -104,7 +104,10 @@ impl Summary {
             row(&format!("  not usable: {reason}"), count.to_string());
         }
         row("events in", self.events_in.to_string());
-        row("  through windows and patterns", self.events_out.to_string());
+        row(
+            "  through windows and patterns",
+            self.events_out.to_string(),
+        );
         for (reason, count) in &self.dropped {
             row(&format!("  dropped: {reason}"), count.to_string());
         }
@@ -114,36 +117,65 @@ impl Summary {
         for (reason, count) in &self.not_alerted {
             row(&format!("  not alerted: {reason}"), count.to_string());
         }
-        row("alerts delivered / waiting / refused", format!(
-            "{} / {} / {}",
-            self.alerts_delivered, self.alerts_waiting, self.alerts_refused
-        ));
-        row("alerts a day at this rate", format!("{:.0}", self.alerts_per_day));
-        row("bytes a day at this rate", format!("{:.0}", self.bytes_per_day));
+        row(
+            "alerts delivered / waiting / refused",
+            format!(
+                "{} / {} / {}",
+                self.alerts_delivered, self.alerts_waiting, self.alerts_refused
+            ),
+        );
+        row(
+            "alerts a day at this rate",
+            format!("{:.0}", self.alerts_per_day),
+        );
+        row(
+            "bytes a day at this rate",
+            format!("{:.0}", self.bytes_per_day),
+        );
         row("model runner restarts", self.runner_restarts.to_string());
         row("largest memory, MB", format!("{:.1}", self.rss_mb));
         let _ = writeln!(text, "{counts}");
 
         if let Some(truth) = &self.truth {
             let mut table = table(&["incidents", ""]);
-            table.add_row(["found / staged".to_owned(), format!("{} / {}", truth.incidents_found, truth.incidents_expected)]);
+            table.add_row([
+                "found / staged".to_owned(),
+                format!("{} / {}", truth.incidents_found, truth.incidents_expected),
+            ]);
             table.add_row(["false alerts".to_owned(), truth.false_alerts.to_string()]);
-            table.add_row(["duplicate alerts".to_owned(), truth.duplicate_alerts.to_string()]);
+            table.add_row([
+                "duplicate alerts".to_owned(),
+                truth.duplicate_alerts.to_string(),
+            ]);
             let _ = writeln!(text, "{table}");
         }
         if let Some(cattle) = &self.cattle {
             let mut table = table(&["photos", ""]);
             table.add_row([
                 format!("cattle first at score >= {}", cattle.cattle_score_min),
-                format!("{} of {} ({:.1} %)", cattle.cattle_top, self.frames, cattle.cattle_top_share * 100.0),
+                format!(
+                    "{} of {} ({:.1} %)",
+                    cattle.cattle_top,
+                    self.frames,
+                    cattle.cattle_top_share * 100.0
+                ),
             ]);
-            table.add_row(["in the model, ms p50 / p99".to_owned(), format!("{:.1} / {:.1}", cattle.infer_ms.p50, cattle.infer_ms.p99)]);
+            table.add_row([
+                "in the model, ms p50 / p99".to_owned(),
+                format!("{:.1} / {:.1}", cattle.infer_ms.p50, cattle.infer_ms.p99),
+            ]);
             let _ = writeln!(text, "{table}");
         }
         let mut latency = table(&["stage, ms", "count", "p50", "p99", "max"]);
         for (stage, p) in &self.latency_ms {
             let ms = |value: f64| format!("{value:.2}");
-            latency.add_row([stage.as_str().to_owned(), p.count.to_string(), ms(p.p50), ms(p.p99), ms(p.max)]);
+            latency.add_row([
+                stage.as_str().to_owned(),
+                p.count.to_string(),
+                ms(p.p50),
+                ms(p.p99),
+                ms(p.max),
+            ]);
         }
         let _ = write!(text, "{latency}");
         text
@@ -152,7 +184,9 @@ impl Summary {
 
 fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_BORDERS_ONLY).set_header(header);
+    table
+        .load_style(presets::UTF8_BORDERS_ONLY)
+        .set_header(header);
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }
