@@ -308,8 +308,8 @@ impl Stage<'_> {
             self.person(&day, stay);
             self.on_ground(&dark, visitor::person_in_yard);
             self.on_ground(&dark, visitor::dog_in_pen);
-            self.beam(&day, -90..=-60);
-            self.beam(&dark, 90..=140);
+            self.beam(&day, -50..=-30);
+            self.beam(&dark, 50..=90);
             if self.options.animals_per_camera > CROWD_STAGED {
                 let (brief, long) = (
                     self.length(&self.pace.crowd_short),

@@ -65,7 +65,7 @@ impl Tempo {
     /// | person in the pen | 1 s | 4-6 s | - | 20 s | 4-8 min | - |
     /// | lying | 6 s | 10-15 s | up to 4 s | 2 h | 3-4 h | up to 80 min |
     /// | lying, but active | | | 9-11 s | | | 2.5-3 h |
-    /// | five at the trough | 3 s | 6-8 s | up to 2 s | 5 min | 15-30 min | up to 2 min |
+    /// | five at the trough | 3 s | 6-8 s | up to 1.6 s | 5 min | 15-30 min | up to 2 min |
     ///
     /// Activity is the mean length of the step from one sample to the next, in g: at rest about 0.03,
     /// lying and restless above 0.1. Real cows lie 10 to 12 hours a day in bouts of about an hour,
@@ -151,7 +151,7 @@ static DEMO: Pace = Pace {
     lying: 2500..=4 * SECOND,
     standing: 3 * SECOND,
     crowd: 5 * SECOND..=7 * SECOND,
-    crowd_short: 300..=900,
+    crowd_short: 100..=500,
     feeding: 2 * SECOND..=6 * SECOND,
     grazing: 1500..=5 * SECOND,
     beam: 1500..=2500,
