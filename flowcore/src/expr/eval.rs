@@ -45,6 +45,7 @@ impl<'a> Evaluation<'a, '_> {
                 .cloned()
                 .unwrap_or(Val::Null)),
             Node::Type(name) => Ok(Val::Type(name)),
+            Node::Fail(message) => Err(EvalError::new(message.to_string())),
             Node::FieldIs {
                 slot,
                 field,
@@ -84,6 +85,7 @@ impl<'a> Evaluation<'a, '_> {
                     .map(Val::Int)
                     .ok_or_else(EvalError::overflow),
                 Val::Double(double) => Ok(Val::Double(-double)),
+                Val::Duration(span) => Ok(Val::Duration(span.negated())),
                 other => Err(no_overload("-", &[&other])),
             },
             Node::And(left, right) => self.logic(left, right, false),
@@ -109,6 +111,13 @@ impl<'a> Evaluation<'a, '_> {
                 Ok(Val::list(items))
             }
             Node::Map(nodes) => self.map_literal(nodes),
+            Node::Matches(operand, pattern) => match self.run(operand)? {
+                Val::Str(text) => {
+                    self.charge(text.as_str().len() / 4)?;
+                    Ok(Val::Bool(pattern.is_match(text.as_str())))
+                }
+                other => Err(no_overload("matches", &[&other])),
+            },
             Node::Call(function, args) => {
                 let args = args
                     .iter()
@@ -400,6 +409,25 @@ fn symbol(op: Binary) -> &'static str {
     }
 }
 
+fn time_arithmetic<'a>(op: Binary, left: &Val<'a>, right: &Val<'a>) -> Evaluated<'a> {
+    let result = match (op, left, right) {
+        (Binary::Add, Val::Timestamp(at), Val::Duration(span)) => {
+            at.plus(*span).map(Val::Timestamp)
+        }
+        (Binary::Add, Val::Duration(span), Val::Timestamp(at)) => {
+            at.plus(*span).map(Val::Timestamp)
+        }
+        (Binary::Add, Val::Duration(a), Val::Duration(b)) => a.plus(*b).map(Val::Duration),
+        (Binary::Sub, Val::Timestamp(a), Val::Timestamp(b)) => a.since(*b).map(Val::Duration),
+        (Binary::Sub, Val::Timestamp(at), Val::Duration(span)) => {
+            at.minus(*span).map(Val::Timestamp)
+        }
+        (Binary::Sub, Val::Duration(a), Val::Duration(b)) => a.minus(*b).map(Val::Duration),
+        _ => return Err(no_overload(symbol(op), &[left, right])),
+    };
+    result.ok_or_else(|| EvalError::new("the result is outside the range of time".to_owned()))
+}
+
 /// Integers overflow to an error; doubles follow IEEE 754; types never mix.
 fn arithmetic<'a>(op: Binary, left: &Val<'a>, right: &Val<'a>) -> Evaluated<'a> {
     let zero = || EvalError::new("division by zero".to_owned());
@@ -433,6 +461,9 @@ fn arithmetic<'a>(op: Binary, left: &Val<'a>, right: &Val<'a>) -> Evaluated<'a> 
             Binary::Div => Ok(Val::Double(a / b)),
             _ => Err(no_overload("%", &[left, right])),
         },
+        (Val::Timestamp(_) | Val::Duration(_), _) | (_, Val::Timestamp(_) | Val::Duration(_)) => {
+            time_arithmetic(op, left, right)
+        }
         // JSON writes one number as `5` or `5.0`: whichever it was, arithmetic must go on.
         (Val::Int(a), Val::Double(_)) => arithmetic(op, &Val::Double(*a as f64), right),
         (Val::Double(_), Val::Int(b)) => arithmetic(op, left, &Val::Double(*b as f64)),

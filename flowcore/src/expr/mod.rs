@@ -10,6 +10,7 @@
 
 mod ast;
 mod base64;
+mod civil;
 mod eval;
 mod function;
 mod parse;
@@ -17,6 +18,7 @@ mod program;
 mod token;
 mod value;
 
+pub use civil::{Instant, Span};
 pub use program::Slot;
 pub use value::{List, Map, Text, Val};
 
@@ -24,7 +26,7 @@ pub(crate) use eval::Scope;
 pub(crate) use program::Names;
 
 use eval::Evaluation;
-use program::Node;
+use program::{Node, Unknown};
 
 /// Units that one evaluation may use unless told otherwise: about a millisecond.
 pub const BUDGET_DEFAULT: u64 = 100_000;
@@ -97,7 +99,28 @@ impl Program {
     /// # Errors
     /// A text that breaks the grammar, an unknown name or function.
     pub fn standalone(text: &str, names: &[&str]) -> Result<Self, ExprError> {
-        Self::compile(text, &Listed(names))
+        Self::compile(
+            text,
+            &Listed {
+                names,
+                unknown: Unknown::Refuse,
+            },
+        )
+    }
+
+    /// As [`standalone`](Self::standalone), but an unknown name or function is an error only when
+    /// evaluation reaches it: `x || true` is true.
+    ///
+    /// # Errors
+    /// A text that breaks the grammar.
+    pub fn unchecked(text: &str, names: &[&str]) -> Result<Self, ExprError> {
+        Self::compile(
+            text,
+            &Listed {
+                names,
+                unknown: Unknown::FailWhenReached,
+            },
+        )
     }
 
     /// The value for `values`, one for each name given to [`standalone`](Self::standalone);
@@ -130,15 +153,22 @@ impl Program {
     }
 }
 
-struct Listed<'n>(&'n [&'n str]);
+struct Listed<'n> {
+    names: &'n [&'n str],
+    unknown: Unknown,
+}
 
 impl Names for Listed<'_> {
     fn slot(&self, name: &str) -> Option<Slot> {
-        let index = self.0.iter().position(|known| *known == name)?;
+        let index = self.names.iter().position(|known| *known == name)?;
         Some(Slot {
             depth: 0,
             index: u16::try_from(index).ok()?,
         })
+    }
+
+    fn unknown(&self) -> Unknown {
+        self.unknown
     }
 }
 

@@ -20,6 +20,8 @@ pub(crate) enum Node {
     Var(Slot),
     Local(u16),
     Type(&'static str),
+    /// A name or function that nobody knows.
+    Fail(Box<str>),
     Field(Box<Node>, Box<str>),
     Has(Box<Node>, Box<str>),
     Index(Box<Node>, Box<Node>),
@@ -39,6 +41,8 @@ pub(crate) enum Node {
     List(Vec<Node>),
     Map(Vec<(Node, Node)>),
     Call(Function, Vec<Node>),
+    /// `matches` with a constant pattern, compiled once.
+    Matches(Box<Node>, regex_lite::Regex),
     Fold(Box<Fold>),
     Bind(Box<(u16, Node, Node)>),
 }
@@ -77,10 +81,23 @@ pub(crate) enum FoldKind {
 /// Gives names their slots.
 pub(crate) trait Names {
     fn slot(&self, name: &str) -> Option<Slot>;
+    /// What becomes of unknown names and functions.
+    fn unknown(&self) -> Unknown {
+        Unknown::Refuse
+    }
     /// Extra explanation for an unknown name.
     fn explain(&self, name: &str) -> String {
         format!("unknown name `{name}`")
     }
+}
+
+/// What the compiler does with a name or function that nobody knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unknown {
+    /// The text is refused.
+    Refuse,
+    /// It is an error when evaluation reaches it.
+    FailWhenReached,
 }
 
 pub(crate) fn compile(expr: &Expr, names: &dyn Names) -> Result<(Node, u16), ExprError> {
@@ -211,7 +228,14 @@ impl Compiler<'_> {
         match name {
             "bool" | "int" | "uint" | "double" | "string" | "bytes" | "list" | "map"
             | "null_type" | "type" => Ok(Node::Type(type_constant(name))),
-            _ => fail(at, self.names.explain(name)),
+            _ => self.unknown(at, self.names.explain(name)),
+        }
+    }
+
+    fn unknown(&self, at: usize, message: String) -> Compiled {
+        match self.names.unknown() {
+            Unknown::Refuse => fail(at, message),
+            Unknown::FailWhenReached => Ok(Node::Fail(message.into())),
         }
     }
 
@@ -222,7 +246,14 @@ impl Compiler<'_> {
         if !rooted && self.local(root).is_some() {
             return None;
         }
-        self.names.slot(&name).map(Node::Var)
+        if let Some(slot) = self.names.slot(&name) {
+            return Some(Node::Var(slot));
+        }
+        match name.as_str() {
+            "google.protobuf.Timestamp" => Some(Node::Type("google.protobuf.Timestamp")),
+            "google.protobuf.Duration" => Some(Node::Type("google.protobuf.Duration")),
+            _ => None,
+        }
     }
 
     fn with_locals<T>(
@@ -266,7 +297,7 @@ impl Compiler<'_> {
             } else {
                 "function"
             };
-            return fail(
+            return self.unknown(
                 at,
                 format!("unknown {kind} `{name}` with {} arguments", args.len()),
             );
@@ -277,6 +308,13 @@ impl Compiler<'_> {
         }
         for arg in args {
             nodes.push(self.node(arg)?);
+        }
+        if function == Function::Matches
+            && let [_, Node::Literal(Literal::Str(text))] = nodes.as_slice()
+        {
+            let pattern = super::function::pattern(text);
+            let pattern = pattern.or_else(|message| fail(at, message))?;
+            return Ok(Node::Matches(Box::new(nodes.swap_remove(0)), pattern));
         }
         Ok(Node::Call(function, nodes))
     }

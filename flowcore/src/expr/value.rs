@@ -8,6 +8,7 @@ use std::rc::Rc;
 use serde_json::Value;
 
 use super::ast::Literal;
+use super::civil::{Instant, Span};
 
 /// A value while an expression is evaluated; `'a` is the life of the program and the data.
 #[derive(Debug, Clone)]
@@ -30,6 +31,10 @@ pub enum Val<'a> {
     List(List<'a>),
     /// A map; keys are booleans, integers or strings.
     Map(Map<'a>),
+    /// An instant, as `timestamp('2026-01-01T00:00:00Z')` gives it.
+    Timestamp(Instant),
+    /// A span of time, as `duration('90s')` gives it.
+    Duration(Span),
     /// The name of a type, as `type(x)` gives it.
     Type(&'static str),
 }
@@ -209,6 +214,8 @@ impl<'a> Val<'a> {
             Val::Bytes(_) => "bytes",
             Val::List(_) => "list",
             Val::Map(_) => "map",
+            Val::Timestamp(_) => "google.protobuf.Timestamp",
+            Val::Duration(_) => "google.protobuf.Duration",
             Val::Type(_) => "type",
         }
     }
@@ -232,6 +239,8 @@ impl<'a> Val<'a> {
                     .map(|(k, v)| (k.display().into_owned(), v.to_json()))
                     .collect(),
             ),
+            Val::Timestamp(instant) => Value::from(instant.format()),
+            Val::Duration(span) => Value::from(span.format()),
             Val::Type(name) => Value::from(*name),
         }
     }
@@ -253,6 +262,8 @@ impl<'a> Val<'a> {
             (Val::Bool(a), Val::Bool(b)) => a == b,
             (Val::Bytes(a), Val::Bytes(b)) => a == b,
             (Val::Type(a), Val::Type(b)) => a == b,
+            (Val::Timestamp(a), Val::Timestamp(b)) => a == b,
+            (Val::Duration(a), Val::Duration(b)) => a == b,
             (Val::List(a), Val::List(b)) => {
                 a.len() == b.len()
                     && a.iter()
@@ -269,6 +280,7 @@ impl<'a> Val<'a> {
         }
     }
 
+    /// Integers against doubles compare as doubles, as CEL says: rounded above 2^53.
     fn compare_numbers(&self, other: &Val<'_>) -> Option<Ordering> {
         match (self, other) {
             (Val::Int(a), Val::Int(b)) => Some(a.cmp(b)),
@@ -276,14 +288,10 @@ impl<'a> Val<'a> {
             (Val::Double(a), Val::Double(b)) => a.partial_cmp(b),
             (Val::Int(a), Val::Uint(b)) => Some(i128::from(*a).cmp(&i128::from(*b))),
             (Val::Uint(a), Val::Int(b)) => Some(i128::from(*a).cmp(&i128::from(*b))),
-            (Val::Int(a), Val::Double(b)) => integer_to_double(i128::from(*a), *b),
-            (Val::Uint(a), Val::Double(b)) => integer_to_double(i128::from(*a), *b),
-            (Val::Double(a), Val::Int(b)) => {
-                integer_to_double(i128::from(*b), *a).map(Ordering::reverse)
-            }
-            (Val::Double(a), Val::Uint(b)) => {
-                integer_to_double(i128::from(*b), *a).map(Ordering::reverse)
-            }
+            (Val::Int(a), Val::Double(b)) => (*a as f64).partial_cmp(b),
+            (Val::Uint(a), Val::Double(b)) => (*a as f64).partial_cmp(b),
+            (Val::Double(a), Val::Int(b)) => a.partial_cmp(&(*b as f64)),
+            (Val::Double(a), Val::Uint(b)) => a.partial_cmp(&(*b as f64)),
             _ => None,
         }
     }
@@ -294,6 +302,8 @@ impl<'a> Val<'a> {
             (Val::Str(a), Val::Str(b)) => Ok(Some(a.as_str().cmp(b.as_str()))),
             (Val::Bytes(a), Val::Bytes(b)) => Ok(Some(a.cmp(b))),
             (Val::Bool(a), Val::Bool(b)) => Ok(Some(a.cmp(b))),
+            (Val::Timestamp(a), Val::Timestamp(b)) => Ok(Some(a.cmp(b))),
+            (Val::Duration(a), Val::Duration(b)) => Ok(Some(a.cmp(b))),
             (
                 Val::Int(_) | Val::Uint(_) | Val::Double(_),
                 Val::Int(_) | Val::Uint(_) | Val::Double(_),
@@ -301,25 +311,4 @@ impl<'a> Val<'a> {
             _ => Err(()),
         }
     }
-}
-
-/// Exact comparison of an integer of at most 65 bits with a double.
-fn integer_to_double(integer: i128, double: f64) -> Option<Ordering> {
-    if double.is_nan() {
-        return None;
-    }
-    // Beyond these bounds every double is greater or smaller than any 64-bit integer.
-    if double >= 1e19 {
-        return Some(Ordering::Less);
-    }
-    if double <= -1e19 {
-        return Some(Ordering::Greater);
-    }
-    let whole = double.trunc();
-    let order = integer.cmp(&(whole as i128));
-    Some(order.then_with(|| {
-        0.0_f64
-            .partial_cmp(&(double - whole))
-            .unwrap_or(Ordering::Equal)
-    }))
 }
