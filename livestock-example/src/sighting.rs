@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::detection::{Detection, Label};
+use crate::detection::Label;
 use crate::frame::CameraId;
 use crate::night::Night;
 use crate::time::Timestamp;
+use crate::tracking::{TrackId, Tracked};
 use crate::zone::{Zone, ZoneKind};
 
 /// The least score at which a detection counts.
@@ -24,6 +25,8 @@ pub struct Sighting {
     pub zone: String,
     /// What that zone is for.
     pub zone_kind: ZoneKind,
+    /// The track that it belongs to.
+    pub track: Option<TrackId>,
     /// What was seen.
     pub label: Label,
     /// How sure the detector is.
@@ -77,7 +80,7 @@ impl Zones {
         camera: &CameraId,
         frame: u64,
         at: Timestamp,
-        detections: &[Detection],
+        seen: &[Tracked],
     ) -> (Vec<Sighting>, Vec<Census>) {
         let zones = self.by_camera.get(camera).map_or(&[][..], Vec::as_slice);
         let night = self.night.contains(at);
@@ -87,7 +90,7 @@ impl Zones {
             .map(|zone| (zone.name.as_str(), 0))
             .collect();
         let mut sightings = Vec::new();
-        for (index, detection) in detections.iter().enumerate() {
+        for (index, Tracked { track, detection }) in seen.iter().enumerate() {
             let foot = detection.rect.foot();
             let Some(zone) = zones.iter().find(|zone| zone.contains(foot)) else {
                 continue;
@@ -106,6 +109,7 @@ impl Zones {
                 camera: camera.clone(),
                 zone: zone.name.clone(),
                 zone_kind: zone.kind,
+                track: *track,
                 label: detection.label,
                 score: detection.score,
                 night,
@@ -137,7 +141,7 @@ impl Zones {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detection::Rect;
+    use crate::detection::{Detection, Rect};
 
     fn zone(name: &str, kind: ZoneKind, left: f32, right: f32) -> Zone {
         let polygon = vec![(left, 0.0), (right, 0.0), (right, 1.0), (left, 1.0)];
@@ -149,18 +153,21 @@ mod tests {
         }
     }
 
-    fn seen(label: Label, x: f32, score: f32) -> Detection {
+    fn seen(label: Label, x: f32, score: f32) -> Tracked {
         let rect = Rect {
             x0: x - 0.05,
             y0: 0.4,
             x1: x + 0.05,
             y1: 0.6,
         };
-        Detection {
-            label,
-            score,
-            rect,
-            embedding: vec![],
+        Tracked {
+            track: None,
+            detection: Detection {
+                label,
+                score,
+                rect,
+                embedding: vec![],
+            },
         }
     }
 

@@ -34,6 +34,11 @@ pub fn describe(frame: &Frame, rect: &Rect) -> Vec<f32> {
     let mut descriptor: Vec<f32> = cells.into_iter().flatten().collect();
     centre(&mut descriptor, |i| i % (BINS + 1) == BINS);
     centre(&mut descriptor, |i| i % (BINS + 1) != BINS);
+    // Where one part has nothing to say the other is all.
+    let length = descriptor.iter().map(|v| v * v).sum::<f32>().sqrt();
+    if length > 0.0 {
+        descriptor.iter_mut().for_each(|value| *value /= length);
+    }
     descriptor
 }
 
