@@ -65,6 +65,9 @@ pub(super) enum Side {
     Right,
 }
 
+/// How many of the places are in the pen.
+pub(super) const PEN_PLACES: usize = ROWS.len() * PEN_COLUMNS.len();
+
 /// The nine places of the pen, then the six of the trough.
 pub(super) fn places() -> Vec<Place> {
     let pen = ROWS.iter().flat_map(|&y| {

@@ -4,7 +4,7 @@ use std::ops::{Range, RangeInclusive};
 
 use super::calendar::{Calendar, Resource};
 use super::herd::{Duty, Pose, Rest};
-use super::layout::{AISLE_Y, Point};
+use super::layout::{AISLE_Y, PEN_PLACES, Point};
 use super::tempo::{CROWD_STAGED, Pace};
 use super::visitor::{self, Visitor};
 use super::{FarmError, FarmOptions, IncidentKind, Millis, between};
@@ -316,7 +316,9 @@ impl Stage<'_> {
                     self.length(&self.pace.crowd),
                 );
                 self.crowd(&shift, brief, CROWD_STAGED);
-                self.crowd(&shift, long, CROWD_STAGED - 2);
+                // An animal without a place in a full pen waits at the trough: still no crowd.
+                let waiting = self.options.animals_per_camera.saturating_sub(PEN_PLACES);
+                self.crowd(&shift, long, CROWD_STAGED - 2 - waiting);
             }
         }
     }
