@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Error, Result};
+
 /// How much depends on a right answer.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
@@ -58,5 +60,41 @@ impl Default for Context {
             network: Network::default(),
             load: 0.0,
         }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ContextFile {
+    battery: Option<f64>,
+    latency_budget_ms: Option<u64>,
+    criticality: Option<Criticality>,
+    confidence: Option<f64>,
+    network: Option<Network>,
+    load: Option<f64>,
+}
+
+impl Context {
+    /// Reads `{"battery": 0.15, "latency_budget_ms": 80, "criticality": "high", "confidence": 0.97,
+    /// "network": "offline", "load": 0.4}`; a part that is missing is as in [`Context::default`].
+    ///
+    /// # Errors
+    /// [`Error::Json`] with line and column, for a part with another name too.
+    pub fn from_json(text: &str) -> Result<Self> {
+        let file: ContextFile = serde_json::from_str(text).map_err(|source| Error::Json {
+            what: "context".to_owned(),
+            source,
+        })?;
+        let base = Self::default();
+        Ok(Self {
+            battery: file.battery.unwrap_or(base.battery),
+            latency_budget: file
+                .latency_budget_ms
+                .map_or(base.latency_budget, Duration::from_millis),
+            criticality: file.criticality.unwrap_or_default(),
+            confidence: file.confidence,
+            network: file.network.unwrap_or_default(),
+            load: file.load.unwrap_or(base.load),
+        })
     }
 }

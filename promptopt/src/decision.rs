@@ -1,4 +1,4 @@
-//! The rule that turns a model's label log-probabilities into an answer.
+//! The rule that turns a model's log-probabilities into an answer.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,6 +6,8 @@ use crate::error::{Error, Result};
 
 /// Most labels of one prompt.
 pub const LABELS_MAX: usize = 256;
+/// Most texts that are scored for one answer.
+pub const OPTIONS_MAX: usize = 1024;
 
 /// One possible answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -13,20 +15,29 @@ pub const LABELS_MAX: usize = 256;
 pub struct Label {
     /// The answer, as in the data.
     pub name: String,
-    /// What the model would write right after the prompt; its log-probability is the score.
-    pub text: String,
     /// Added to the score, in nats: takes back the model's taste for some labels.
-    #[serde(default)]
     pub bias: f64,
+    /// Weight of each option's log-probability in this label's score.
+    pub weights: Vec<f64>,
 }
 
-/// Labels with the text that is scored and the calibrated bias of each.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DecisionFile {
+    options: Vec<String>,
+    labels: Vec<Label>,
+}
+
+/// The texts that are scored after the prompt, and how each label's score is made of them.
 ///
-/// The answer is the label with the largest `log p(text | prompt) + bias`
-/// (domain-context calibration; Fei et al., 2023, with the bias fitted on the training split).
+/// A label's score is `bias + sum over options of weight x log p(option | prompt)`; the answer is the label
+/// with the largest score. With one option a label, weight 1 and bias 0 this is the plain comparison of
+/// label probabilities; the optimiser fits biases (domain-context calibration; Fei et al., 2023) and
+/// weights on examples that are not in the prompt.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Vec<Label>", into = "Vec<Label>")]
+#[serde(try_from = "DecisionFile", into = "DecisionFile")]
 pub struct Decision {
+    options: Vec<String>,
     labels: Vec<Label>,
 }
 
@@ -37,7 +48,7 @@ pub struct Answer<'a> {
     pub index: usize,
     /// The label.
     pub label: &'a Label,
-    /// Its share of the biased probabilities of all labels, 0 to 1.
+    /// The share of this label when scores are read as log-probabilities, 0 to 1.
     pub confidence: f64,
 }
 
@@ -45,15 +56,17 @@ impl Decision {
     /// A rule over at least two labels with different names.
     ///
     /// # Errors
-    /// [`Error::Limit`] over [`LABELS_MAX`], [`Error::OutOfRange`] for fewer than two labels or a bias
-    /// that is not finite, [`Error::DuplicateLabel`].
-    pub fn new(labels: Vec<Label>) -> Result<Self> {
-        if labels.len() > LABELS_MAX {
-            return Err(Error::Limit {
-                what: "number of labels",
-                found: labels.len(),
-                limit: LABELS_MAX,
-            });
+    /// [`Error::Limit`] over [`LABELS_MAX`] or [`OPTIONS_MAX`], [`Error::OutOfRange`] for fewer than two
+    /// labels or a number that is not finite, [`Error::ScoreCount`] for a label without one weight an
+    /// option, [`Error::DuplicateLabel`].
+    pub fn new(options: Vec<String>, labels: Vec<Label>) -> Result<Self> {
+        for (what, found, limit) in [
+            ("number of labels", labels.len(), LABELS_MAX),
+            ("number of options", options.len(), OPTIONS_MAX),
+        ] {
+            if found > limit {
+                return Err(Error::Limit { what, found, limit });
+            }
         }
         if labels.len() < 2 {
             return Err(Error::OutOfRange {
@@ -63,12 +76,20 @@ impl Decision {
             });
         }
         for (index, label) in labels.iter().enumerate() {
-            if !label.bias.is_finite() {
-                return Err(Error::OutOfRange {
-                    what: "bias of a label",
-                    found: label.bias,
-                    expected: "a finite number",
+            if label.weights.len() != options.len() {
+                return Err(Error::ScoreCount {
+                    found: label.weights.len(),
+                    expected: options.len(),
                 });
+            }
+            for found in label.weights.iter().chain([&label.bias]) {
+                if !found.is_finite() {
+                    return Err(Error::OutOfRange {
+                        what: "bias or weight of a label",
+                        found: *found,
+                        expected: "a finite number",
+                    });
+                }
             }
             if labels[..index]
                 .iter()
@@ -79,53 +100,77 @@ impl Decision {
                 });
             }
         }
-        Ok(Self { labels })
+        Ok(Self { options, labels })
     }
 
-    /// The labels, in the order in which scores are given.
+    /// The plain comparison of label probabilities: one option a label, given as (name, option).
+    ///
+    /// # Errors
+    /// As [`Decision::new`].
+    pub fn plain(labels: &[(&str, &str)]) -> Result<Self> {
+        let options = labels
+            .iter()
+            .map(|(_, option)| (*option).to_owned())
+            .collect();
+        let labels = labels
+            .iter()
+            .enumerate()
+            .map(|(index, (name, _))| Label {
+                name: (*name).to_owned(),
+                bias: 0.0,
+                weights: (0..labels.len()).map(|at| f64::from(at == index)).collect(),
+            })
+            .collect();
+        Self::new(options, labels)
+    }
+
+    /// The texts that the model scores after the prompt, in the order of the scores.
+    pub fn options(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.options.iter().map(String::as_str)
+    }
+
+    /// The labels.
     pub fn labels(&self) -> &[Label] {
         &self.labels
     }
 
-    /// The answer for one log-probability a label. No allocation.
+    /// The answer for one log-probability an option. No allocation; labels x options.
     ///
     /// # Errors
-    /// [`Error::ScoreCount`] when there is not one score a label, [`Error::OutOfRange`] when one is NaN
-    /// or plus infinity or all are minus infinity.
+    /// [`Error::ScoreCount`] when there is not one score an option, [`Error::OutOfRange`] when one is not
+    /// a finite number.
     pub fn choose(&self, log_probs: &[f64]) -> Result<Answer<'_>> {
-        if log_probs.len() != self.labels.len() {
+        if log_probs.len() != self.options.len() {
             return Err(Error::ScoreCount {
                 found: log_probs.len(),
-                expected: self.labels.len(),
+                expected: self.options.len(),
             });
         }
-        let biased = || {
-            self.labels
-                .iter()
-                .zip(log_probs)
-                .map(|(label, score)| score + label.bias)
+        if let Some(found) = log_probs.iter().find(|score| !score.is_finite()) {
+            return Err(Error::OutOfRange {
+                what: "log-probability",
+                found: *found,
+                expected: "a finite number",
+            });
+        }
+        let scores = || {
+            self.labels.iter().map(|label| {
+                let sum: f64 = label
+                    .weights
+                    .iter()
+                    .zip(log_probs)
+                    .map(|(w, s)| w * s)
+                    .sum();
+                label.bias + sum
+            })
         };
         let (mut index, mut best) = (0, f64::NEG_INFINITY);
-        for (at, score) in biased().enumerate() {
-            if score.is_nan() || score == f64::INFINITY {
-                return Err(Error::OutOfRange {
-                    what: "log-probability",
-                    found: score,
-                    expected: "a number of at most 0",
-                });
-            }
+        for (at, score) in scores().enumerate() {
             if score > best {
                 (index, best) = (at, score);
             }
         }
-        if best == f64::NEG_INFINITY {
-            return Err(Error::OutOfRange {
-                what: "largest log-probability",
-                found: best,
-                expected: "a finite number",
-            });
-        }
-        let sum: f64 = biased().map(|score| (score - best).exp()).sum();
+        let sum: f64 = scores().map(|score| (score - best).exp()).sum();
         Ok(Answer {
             index,
             label: &self.labels[index],
@@ -134,17 +179,20 @@ impl Decision {
     }
 }
 
-impl TryFrom<Vec<Label>> for Decision {
+impl TryFrom<DecisionFile> for Decision {
     type Error = Error;
 
-    fn try_from(labels: Vec<Label>) -> Result<Self> {
-        Self::new(labels)
+    fn try_from(file: DecisionFile) -> Result<Self> {
+        Self::new(file.options, file.labels)
     }
 }
 
-impl From<Decision> for Vec<Label> {
+impl From<Decision> for DecisionFile {
     fn from(decision: Decision) -> Self {
-        decision.labels
+        Self {
+            options: decision.options,
+            labels: decision.labels,
+        }
     }
 }
 
@@ -152,38 +200,65 @@ impl From<Decision> for Vec<Label> {
 mod tests {
     use super::*;
 
-    fn decision(biases: &[f64]) -> Decision {
-        let label = |(index, bias): (usize, &f64)| Label {
-            name: index.to_string(),
-            text: format!(" {index}"),
-            bias: *bias,
-        };
-        Decision::new(biases.iter().enumerate().map(label).collect()).unwrap()
+    fn label(name: &str, bias: f64, weights: &[f64]) -> Label {
+        Label {
+            name: name.to_owned(),
+            bias,
+            weights: weights.to_vec(),
+        }
+    }
+
+    fn decision(bias: f64) -> Decision {
+        let options = [" a", " b", " c"].map(str::to_owned).to_vec();
+        Decision::new(
+            options,
+            vec![
+                label("x", 0.0, &[1.0, 0.0, 0.0]),
+                label("y", bias, &[0.0, 0.5, 0.5]),
+            ],
+        )
+        .unwrap()
     }
 
     #[test]
     fn a_bias_moves_the_answer_and_the_confidence() {
-        let scores = [-0.5_f64, -1.0];
-        assert_eq!(decision(&[0.0, 0.0]).choose(&scores).unwrap().index, 0);
-        let moved = decision(&[0.0, 1.0]);
+        let scores = [-0.5_f64, -0.5, -1.5];
+        assert_eq!(decision(0.0).choose(&scores).unwrap().index, 0);
+        let moved = decision(1.0);
         let answer = moved.choose(&scores).unwrap();
-        assert_eq!(answer.index, 1);
+        assert_eq!((answer.index, answer.label.name.as_str()), (1, "y"));
         let expected = (0.0_f64).exp() / ((0.0_f64).exp() + (-0.5_f64).exp());
         assert!((answer.confidence - expected).abs() < 1e-12);
     }
 
     #[test]
-    fn scores_that_are_no_probabilities_are_refused() {
-        let rule = decision(&[0.0, 0.0]);
+    fn the_plain_rule_takes_the_likeliest_label() {
+        let rule = Decision::plain(&[("yes", " yes"), ("no", " no")]).unwrap();
+        assert_eq!(rule.choose(&[-2.0, -1.0]).unwrap().label.name, "no");
+        assert!(rule.options().eq([" yes", " no"]));
+    }
+
+    #[test]
+    fn what_cannot_be_decided_is_refused() {
+        let rule = decision(0.0);
         assert!(matches!(
             rule.choose(&[-1.0]),
             Err(Error::ScoreCount {
                 found: 1,
-                expected: 2
+                expected: 3
             })
         ));
-        assert!(rule.choose(&[f64::NAN, -1.0]).is_err());
-        assert!(rule.choose(&[f64::NEG_INFINITY; 2]).is_err());
-        assert_eq!(rule.choose(&[f64::NEG_INFINITY, -1.0]).unwrap().index, 1);
+        assert!(rule.choose(&[f64::NAN, -1.0, -1.0]).is_err());
+        assert!(rule.choose(&[f64::NEG_INFINITY; 3]).is_err());
+        assert!(matches!(
+            Decision::plain(&[("a", " a")]),
+            Err(Error::OutOfRange { .. })
+        ));
+        assert!(matches!(
+            Decision::plain(&[("a", " a"), ("a", " b")]),
+            Err(Error::DuplicateLabel { .. })
+        ));
+        let uneven = vec![label("x", 0.0, &[1.0]), label("y", f64::NAN, &[])];
+        assert!(Decision::new(vec![" a".to_owned()], uneven).is_err());
     }
 }

@@ -128,13 +128,53 @@ pub enum Error {
         /// The name.
         name: String,
     },
-    /// A decision got another number of scores than it has labels.
-    #[error("got {found} scores, the prompt has {expected} labels")]
+    /// A bundle holds two prompts of one tier.
+    #[error("the bundle holds the tier `{tier}` twice")]
+    DuplicateTier {
+        /// The tier.
+        tier: Tier,
+    },
+    /// A decision got another number of scores or weights than it has options.
+    #[error("got {found} scores or weights, the prompt has {expected} options")]
     ScoreCount {
         /// Scores given.
         found: usize,
-        /// Labels of the prompt.
+        /// Options of the prompt.
         expected: usize,
+    },
+    /// A data file does not hold what was expected.
+    #[error("{}: {cause}", path.display())]
+    Data {
+        /// The file.
+        path: PathBuf,
+        /// Where and what.
+        cause: String,
+    },
+    /// A signature is not understood.
+    #[error("signature: {cause}; write `name: type, ... -> name: type`")]
+    Signature {
+        /// The part that is not understood.
+        cause: String,
+    },
+    /// An answer has too few examples.
+    #[error(
+        "the answer `{answer}` has {found} examples, at least {needed} are needed: add some or leave it out"
+    )]
+    TooFewExamples {
+        /// The answer.
+        answer: String,
+        /// Its examples.
+        found: usize,
+        /// What is needed.
+        needed: usize,
+    },
+    /// The budget of model calls is too small for the task.
+    #[error("{calls} model calls are too few: this task needs at least {needed}")]
+    Budget {
+        /// Calls allowed.
+        calls: usize,
+        /// The least that works.
+        needed: usize,
     },
     /// A model could not be loaded or run.
     #[error("cannot {action}: {cause}")]
@@ -143,6 +183,12 @@ pub enum Error {
         action: &'static str,
         /// What the engine said.
         cause: String,
+    },
+    /// A bundle is not signed by the key that the device trusts.
+    #[error("the bundle is not signed by the trusted key: {cause}")]
+    Untrusted {
+        /// What is wrong with the signature.
+        cause: &'static str,
     },
     /// A value is outside its range.
     #[error("{what} is {found}, expected {expected}")]

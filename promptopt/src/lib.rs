@@ -46,26 +46,34 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod bundle;
 mod context;
 mod decision;
 mod error;
+mod experiment;
 #[cfg(feature = "optimize")]
 pub mod model;
+#[cfg(feature = "optimize")]
+pub mod optimize;
 mod outcome;
 mod policy;
 mod prompt;
+mod sequential;
 mod set;
 mod template;
 mod tier;
 mod time;
 
+pub use bundle::{BUNDLE_BYTES_MAX, BUNDLE_FORMAT, Bundle};
 pub use context::{Context, Criticality, Network};
-pub use decision::{Answer, Decision, LABELS_MAX, Label};
+pub use decision::{Answer, Decision, LABELS_MAX, Label, OPTIONS_MAX};
 pub use error::{Error, Result};
+pub use experiment::{ExperimentOptions, ExperimentStatus, HardLimits, RollbackCause, Share};
 pub use outcome::{Feedback, Outcome, OutcomeStats};
 pub use policy::{Condition, Offload, POLICY_RULES_MAX, Policy, Reason, Rule};
 pub use prompt::{PROMPT_FILE_BYTES_MAX, PROMPT_FORMAT, Prompt, Version};
-pub use set::{Choice, OUTCOMES_MAX, PromptSet};
+pub use sequential::{Arm, SequentialTest};
+pub use set::{Choice, ExperimentEnd, OUTCOMES_MAX, PromptSet};
 pub use template::{RENDERED_BYTES_MAX, TEMPLATE_BYTES_MAX, TEMPLATE_SLOTS_MAX, Template};
 pub use tier::Tier;
 pub use time::Timestamp;

@@ -7,11 +7,14 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use crate::bundle::Bundle;
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::experiment::{Experiment, ExperimentOptions, ExperimentStatus};
 use crate::outcome::{Outcome, OutcomeLog, OutcomeStats};
 use crate::policy::{Offload, Policy, Reason};
 use crate::prompt::{Prompt, Version};
+use crate::sequential::Arm;
 use crate::tier::Tier;
 
 /// Most outcomes that are kept; the oldest is dropped, and counted, when there is one more.
@@ -47,6 +50,7 @@ impl Choice {
 struct Slot {
     running: Arc<Prompt>,
     earlier: Option<Arc<Prompt>>,
+    experiment: Option<Experiment>,
 }
 
 /// The three tiers, the policy and the outcome log. Shared between threads by reference.
@@ -113,6 +117,7 @@ impl PromptSet {
             slots: RwLock::new(prompts.map(|prompt| Slot {
                 running: Arc::new(prompt),
                 earlier: None,
+                experiment: None,
             })),
             policy,
             outcomes: Mutex::new(OutcomeLog::new(OUTCOMES_MAX)),
@@ -132,6 +137,81 @@ impl PromptSet {
         }
     }
 
+    /// As [`PromptSet::select`], and where the tier has an experiment, the version is chosen by a stable
+    /// hash of `key` (such as a device's or a sensor's id). Allocates nothing.
+    pub fn select_keyed(&self, context: &Context, key: &[u8]) -> Choice {
+        let (tier, reason) = self.policy.tier(context);
+        let slots = self.read();
+        let slot = &slots[tier.index()];
+        let (prompt, propensity) = match &slot.experiment {
+            Some(experiment) => match experiment.assign(key) {
+                (Arm::Candidate, share) => (Arc::clone(&experiment.candidate), share),
+                (Arm::Running, share) => (Arc::clone(&slot.running), share),
+            },
+            None => (Arc::clone(&slot.running), 1.0),
+        };
+        Choice {
+            prompt,
+            tier,
+            reason,
+            offload: self.policy.offload(context),
+            propensity,
+        }
+    }
+
+    /// Puts a newer prompt beside the running one of its tier; outcomes of both then decide whether it is
+    /// taken back. An earlier experiment of the tier ends.
+    ///
+    /// # Errors
+    /// As [`PromptSet::swap`], and [`Error::OutOfRange`] for options outside their ranges.
+    pub fn start_experiment(&self, candidate: Prompt, options: ExperimentOptions) -> Result<()> {
+        let mut slots = self.write();
+        let slot = &mut slots[candidate.tier().index()];
+        newer_with_same_inputs(&candidate, &slot.running)?;
+        slot.experiment = Some(Experiment::new(candidate, slot.running.version(), options)?);
+        Ok(())
+    }
+
+    /// State of a tier's experiment; it stays after a rollback until it is ended.
+    pub fn experiment(&self, tier: Tier) -> Option<ExperimentStatus> {
+        self.read()[tier.index()]
+            .experiment
+            .as_ref()
+            .map(Experiment::status)
+    }
+
+    /// Ends a tier's experiment. Where the new version is to be promoted and was not taken back it is
+    /// swapped in; otherwise the running version stays. Gives the version that runs then.
+    pub fn end_experiment(&self, tier: Tier, end: ExperimentEnd) -> Version {
+        let mut slots = self.write();
+        let slot = &mut slots[tier.index()];
+        if let Some(experiment) = slot.experiment.take()
+            && end == ExperimentEnd::Promote
+            && !experiment.rolled_back()
+        {
+            slot.earlier = Some(std::mem::replace(&mut slot.running, experiment.candidate));
+        }
+        slot.running.version()
+    }
+
+    /// Swaps in every prompt of a bundle, all at once or none.
+    ///
+    /// # Errors
+    /// As [`PromptSet::swap`] for the first prompt that does not go in; all running prompts then stay.
+    pub fn import(&self, bundle: &Bundle) -> Result<()> {
+        let mut slots = self.write();
+        for prompt in bundle.prompts() {
+            newer_with_same_inputs(prompt, &slots[prompt.tier().index()].running)?;
+        }
+        for prompt in bundle.prompts() {
+            let slot = &mut slots[prompt.tier().index()];
+            let replaced = std::mem::replace(&mut slot.running, Arc::new(prompt.clone()));
+            slot.earlier = Some(replaced);
+            slot.experiment = None;
+        }
+        Ok(())
+    }
+
     /// The policy in use.
     pub fn policy(&self) -> &Policy {
         &self.policy
@@ -143,7 +223,7 @@ impl PromptSet {
     }
 
     /// Puts a newer prompt in its tier's place at once and gives back the one that it replaced, which
-    /// stays in memory for [`PromptSet::rollback`].
+    /// stays in memory for [`PromptSet::rollback`]. An experiment of the tier ends.
     ///
     /// # Errors
     /// [`Error::StaleVersion`] unless its version is larger, [`Error::InputsDiffer`] when it reads other
@@ -151,16 +231,10 @@ impl PromptSet {
     pub fn swap(&self, prompt: Prompt) -> Result<Arc<Prompt>> {
         let mut slots = self.write();
         let slot = &mut slots[prompt.tier().index()];
-        if prompt.version() <= slot.running.version() {
-            return Err(Error::StaleVersion {
-                tier: prompt.tier(),
-                running: slot.running.version().get(),
-                offered: prompt.version().get(),
-            });
-        }
-        same_inputs(&prompt, &slot.running)?;
+        newer_with_same_inputs(&prompt, &slot.running)?;
         let replaced = std::mem::replace(&mut slot.running, Arc::new(prompt));
         slot.earlier = Some(Arc::clone(&replaced));
+        slot.experiment = None;
         Ok(replaced)
     }
 
@@ -176,11 +250,16 @@ impl PromptSet {
             .take()
             .ok_or(Error::NoEarlierVersion { tier })?;
         slot.running = earlier;
+        slot.experiment = None;
         Ok(slot.running.version())
     }
 
-    /// Keeps what came of a choice; the log holds the last [`OUTCOMES_MAX`].
+    /// Keeps what came of a choice; the log holds the last [`OUTCOMES_MAX`]. Where the tier has an
+    /// experiment the outcome counts in it, and a new version that proves worse is taken back here.
     pub fn record(&self, outcome: Outcome) {
+        if let Some(experiment) = &mut self.write()[outcome.choice.tier.index()].experiment {
+            experiment.record(&outcome);
+        }
         self.log().push(outcome);
     }
 
@@ -206,6 +285,26 @@ impl PromptSet {
     fn log(&self) -> MutexGuard<'_, OutcomeLog> {
         self.outcomes.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What becomes of the new version when its experiment ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExperimentEnd {
+    /// It runs from now on, unless it was taken back.
+    Promote,
+    /// It goes.
+    Discard,
+}
+
+fn newer_with_same_inputs(prompt: &Prompt, running: &Prompt) -> Result<()> {
+    if prompt.version() <= running.version() {
+        return Err(Error::StaleVersion {
+            tier: prompt.tier(),
+            running: running.version().get(),
+            offered: prompt.version().get(),
+        });
+    }
+    same_inputs(prompt, running)
 }
 
 fn same_inputs(prompt: &Prompt, running: &Prompt) -> Result<()> {

@@ -14,10 +14,14 @@ pub const RENDERED_BYTES_MAX: usize = 1024 * 1024;
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Piece {
     Literal(String),
-    Slot(String),
+    Slot {
+        name: String,
+        chars_max: Option<usize>,
+    },
 }
 
-/// A parsed template: `{name}` is an input, `{{` and `}}` are braces, all else is text.
+/// A parsed template: `{name}` is an input, `{name:400}` its first 400 characters, `{{` and `}}` are
+/// braces, all else is text.
 ///
 /// ```
 /// use promptopt::Template;
@@ -70,7 +74,18 @@ impl Template {
                     cause: "`{` without `}`",
                 });
             };
-            let name = &rest[1..end];
+            let (name, chars_max) = match rest[1..end].split_once(':') {
+                None => (&rest[1..end], None),
+                Some((name, limit)) => match limit.parse() {
+                    Ok(limit) if limit > 0 => (name, Some(limit)),
+                    _ => {
+                        return Err(Error::Template {
+                            at: brace,
+                            cause: "behind `:` stands the most characters, 1 or more",
+                        });
+                    }
+                },
+            };
             let valid = !name.is_empty()
                 && name
                     .bytes()
@@ -84,7 +99,10 @@ impl Template {
             if !literal.is_empty() {
                 pieces.push(Piece::Literal(std::mem::take(&mut literal)));
             }
-            pieces.push(Piece::Slot(name.to_owned()));
+            pieces.push(Piece::Slot {
+                name: name.to_owned(),
+                chars_max,
+            });
             at = brace + end + 1;
         }
         literal.push_str(&source[at..]);
@@ -93,7 +111,7 @@ impl Template {
         }
         let slots = pieces
             .iter()
-            .filter(|piece| matches!(piece, Piece::Slot(_)))
+            .filter(|piece| matches!(piece, Piece::Slot { .. }))
             .count();
         if slots > TEMPLATE_SLOTS_MAX {
             return Err(Error::Limit {
@@ -124,13 +142,24 @@ impl Template {
             .pieces
             .iter()
             .filter_map(|piece| match piece {
-                Piece::Slot(name) => Some(name.as_str()),
+                Piece::Slot { name, .. } => Some(name.as_str()),
                 Piece::Literal(_) => None,
             })
             .collect();
         names.sort_unstable();
         names.dedup();
         names
+    }
+
+    /// The text without any input: what the prompt costs before the inputs come.
+    pub fn literal_text(&self) -> String {
+        self.pieces
+            .iter()
+            .filter_map(|piece| match piece {
+                Piece::Literal(text) => Some(text.as_str()),
+                Piece::Slot { .. } => None,
+            })
+            .collect()
     }
 
     /// The text before the first input: what every rendering starts with.
@@ -160,13 +189,15 @@ impl Template {
         for piece in &self.pieces {
             let text = match piece {
                 Piece::Literal(text) => text.as_str(),
-                Piece::Slot(name) => match inputs.iter().find(|(given, _)| given == name) {
-                    Some((_, value)) => value,
-                    None => {
-                        out.truncate(start);
-                        return Err(Error::MissingInput { name: name.clone() });
+                Piece::Slot { name, chars_max } => {
+                    match inputs.iter().find(|(given, _)| given == name) {
+                        Some((_, value)) => first_chars(value, *chars_max),
+                        None => {
+                            out.truncate(start);
+                            return Err(Error::MissingInput { name: name.clone() });
+                        }
                     }
-                },
+                }
             };
             let found = out.len() - start + text.len();
             if found > RENDERED_BYTES_MAX {
@@ -181,6 +212,11 @@ impl Template {
         }
         Ok(())
     }
+}
+
+fn first_chars(value: &str, limit: Option<usize>) -> &str {
+    let end = limit.and_then(|limit| value.char_indices().nth(limit));
+    end.map_or(value, |(at, _)| &value[..at])
 }
 
 impl TryFrom<String> for Template {
@@ -226,6 +262,19 @@ mod tests {
         assert_eq!(template.render(&[("x", "{y}")]).unwrap(), "a {y} {b}");
         assert_eq!(template.inputs(), ["x"]);
         assert_eq!(template.fixed_prefix(), "a ");
+    }
+
+    #[test]
+    fn a_long_value_is_cut_where_the_template_says() {
+        let template = Template::parse("{x:3}|{x}").unwrap();
+        assert_eq!(
+            template.render(&[("x", "\u{e9}\u{e8}abc")]).unwrap(),
+            "\u{e9}\u{e8}a|\u{e9}\u{e8}abc"
+        );
+        assert_eq!(template.render(&[("x", "ab")]).unwrap(), "ab|ab");
+        for wrong in ["{x:}", "{x:0}", "{x:a}", "{x:-1}", "{:3}"] {
+            assert!(Template::parse(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -67,6 +67,9 @@ pub trait LanguageModel {
     /// Those of the model.
     fn generate(&self, prompt: &str, options: &GenerateOptions) -> Result<String>;
 
+    /// Drops whatever is kept from earlier prompts, so that the next one is timed from nothing.
+    fn forget(&self) {}
+
     /// A conversation of one turn in the form that the model was trained on, up to where its answer starts.
     fn chat(&self, system: &str, user: &str) -> String;
 }

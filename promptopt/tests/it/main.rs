@@ -6,7 +6,10 @@
     reason = "tests"
 )]
 
+mod experiments;
 #[cfg(feature = "candle")]
 mod llama;
+#[cfg(feature = "optimize")]
+mod optimizing;
 mod selection;
 mod versions;

@@ -131,6 +131,23 @@ fn a_policy_is_data_and_comes_back_the_same() {
 }
 
 #[test]
+fn a_context_is_read_from_json_and_typos_are_refused() {
+    let text = r#"{"battery":0.15,"latency_budget_ms":80,"criticality":"high","confidence":0.97,
+        "network":"online","load":0.4}"#;
+    let expected = Context {
+        battery: 0.15,
+        latency_budget: Duration::from_millis(80),
+        criticality: Criticality::High,
+        confidence: Some(0.97),
+        network: Network::Online,
+        load: 0.4,
+    };
+    assert_eq!(Context::from_json(text).unwrap(), expected);
+    assert_eq!(Context::from_json("{}").unwrap(), Context::default());
+    assert!(Context::from_json(&text.replace("load", "laod")).is_err());
+}
+
+#[test]
 fn a_share_outside_its_range_is_refused_by_name() {
     let text =
         r#"{"rules":[{"name":"x","when":{"battery_below":20},"use":"ultra"}],"otherwise":"fast"}"#;

@@ -273,6 +273,10 @@ impl LanguageModel for LlamaModel {
         generate::generate(&self.weights, &self.tokenizer, &tokens, options)
     }
 
+    fn forget(&self) {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = State::default();
+    }
+
     fn chat(&self, system: &str, user: &str) -> String {
         self.tokenizer.chat(system, user)
     }

@@ -1,0 +1,240 @@
+//! `promptopt optimize`.
+
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use promptopt::Result;
+use promptopt::model::LlamaModel;
+use promptopt::optimize::{Dataset, Observer, Optimizer, Progress, Report, Signature};
+
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// CSV file with a header row.
+    #[arg(long)]
+    data: PathBuf,
+    /// Column that the model reads.
+    #[arg(long)]
+    text: String,
+    /// Column with the right answers.
+    #[arg(long)]
+    label: String,
+    /// GGUF file of a Llama-family model.
+    #[arg(long)]
+    model: PathBuf,
+    /// Prompts to try.
+    #[arg(long, default_value_t = 120)]
+    candidates: usize,
+    /// Most calls of the model, baselines and timing included; one call is one prompt with one example.
+    #[arg(long, default_value_t = 6000)]
+    calls: usize,
+    /// Seed of every draw.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Folder for prompts, report and the checkpoint that a stopped run goes on from.
+    #[arg(long)]
+    out: PathBuf,
+    /// What to do, in words, if the column names do not say it.
+    #[arg(long, default_value = "")]
+    instruction: String,
+    /// Characters after which a text is cut.
+    #[arg(long, default_value_t = 400)]
+    input_chars: usize,
+    /// Print the report as one line of JSON, last.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints progress on standard error: a moving line on a terminal, now and then a line elsewhere.
+struct Bar {
+    started: Instant,
+    told: Duration,
+    moving: bool,
+}
+
+impl Bar {
+    fn new() -> Self {
+        Self {
+            started: now(),
+            told: Duration::ZERO,
+            moving: std::io::stderr().is_terminal(),
+        }
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the command times the model and shows progress"
+)]
+fn now() -> Instant {
+    Instant::now()
+}
+
+impl Observer for Bar {
+    fn elapsed(&self) -> Duration {
+        now() - self.started
+    }
+
+    fn progress(&mut self, progress: &Progress) {
+        let elapsed = self.elapsed();
+        let every = if self.moving {
+            Duration::from_millis(200)
+        } else {
+            Duration::from_secs(10)
+        };
+        if elapsed - self.told < every {
+            return;
+        }
+        self.told = elapsed;
+        const WIDTH: usize = 24;
+        let done = progress.calls * WIDTH / progress.calls_max.max(1);
+        let bar: String = (0..WIDTH)
+            .map(|at| if at < done { '#' } else { '.' })
+            .collect();
+        let line = format!(
+            "[{bar}] {:>9}  {}/{} calls  {} prompts  best {:.3}  {:.0} s",
+            progress.stage,
+            progress.calls,
+            progress.calls_max,
+            progress.candidates,
+            progress.best_metric,
+            elapsed.as_secs_f64(),
+        );
+        let mut stderr = std::io::stderr();
+        // Progress that cannot be shown is no reason to stop.
+        let _ = if self.moving {
+            write!(stderr, "\r{line}")
+        } else {
+            writeln!(stderr, "{line}")
+        };
+    }
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let data = Dataset::from_csv(&arguments.data, &[&arguments.text, &arguments.label])?;
+    let skipped = data.skipped();
+    eprintln!(
+        "{} examples, {} answers ({} rows empty, {} repeated)",
+        data.examples().len(),
+        data.answers().len(),
+        skipped.empty,
+        skipped.repeated
+    );
+    let (text, label) = (
+        slot(&arguments.text, "text"),
+        slot(&arguments.label, "label"),
+    );
+    let text = if text == label {
+        "text".to_owned()
+    } else {
+        text
+    };
+    let signature = Signature::parse(&format!("{text} -> {label}"), &arguments.instruction)?;
+    let model = LlamaModel::load(&arguments.model)?;
+    std::fs::create_dir_all(&arguments.out).map_err(|source| promptopt::Error::Io {
+        action: "make",
+        path: arguments.out.clone(),
+        source,
+    })?;
+    let mut bar = Bar::new();
+    let report = Optimizer::new(&signature, &model)
+        .candidates(arguments.candidates)
+        .calls(arguments.calls)
+        .seed(arguments.seed)
+        .input_chars(arguments.input_chars)
+        .checkpoint(arguments.out.join("scores.jsonl"))
+        .run(&data, &mut bar)?;
+    if bar.moving {
+        eprintln!();
+    }
+    report.export(&arguments.out)?;
+    print(&report);
+    if arguments.json {
+        let line = serde_json::to_string(&report).map_err(|source| promptopt::Error::Json {
+            what: "report".to_owned(),
+            source,
+        })?;
+        println!("{line}");
+    }
+    Ok(())
+}
+
+/// A column's name as an input's name.
+fn slot(column: &str, otherwise: &str) -> String {
+    let name: String = column
+        .trim()
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() {
+                c.to_ascii_lowercase()
+            } else {
+                '_'
+            }
+        })
+        .collect();
+    if name.chars().any(|c| c.is_ascii_alphabetic()) {
+        name
+    } else {
+        otherwise.to_owned()
+    }
+}
+
+fn print(report: &Report) {
+    let percent = |share: f64| 100.0 * share;
+    println!(
+        "{} prompts, {} of {} calls, {} test examples, opened {} time(s), {:.0} s",
+        report.candidates,
+        report.calls,
+        report.calls_max,
+        report.naive.test.examples,
+        report.test_opened,
+        report.seconds
+    );
+    println!(
+        "prompt            accuracy [95 %]        tokens  cold p50/p95 ms  p naive  p random-5 (Holm)"
+    );
+    let naive = &report.naive;
+    println!(
+        "naive             {:5.1} [{:4.1}, {:4.1}]  {:>10}  {:>7.0} {:>7.0}",
+        percent(naive.test.accuracy),
+        percent(naive.test.interval.0),
+        percent(naive.test.interval.1),
+        naive.tokens,
+        naive.latency.cold_p50_ms,
+        naive.latency.cold_p95_ms
+    );
+    println!(
+        "naive, calibrated {:5.1} [{:4.1}, {:4.1}]",
+        percent(naive.calibrated.accuracy),
+        percent(naive.calibrated.interval.0),
+        percent(naive.calibrated.interval.1)
+    );
+    let random = &report.random_5;
+    println!(
+        "random-5          {:5.1} (sd {:4.1} of {})  {:>7.0}  {:>7.0} {:>7.0}",
+        percent(random.mean),
+        percent(random.deviation),
+        random.sets,
+        random.tokens,
+        random.latency.cold_p50_ms,
+        random.latency.cold_p95_ms
+    );
+    for tier in &report.tiers {
+        println!(
+            "{:<17} {:5.1} [{:4.1}, {:4.1}]  {:>10}  {:>7.0} {:>7.0}  {:.2e}  {:.2e}",
+            tier.tier.name(),
+            percent(tier.test.accuracy),
+            percent(tier.test.interval.0),
+            percent(tier.test.interval.1),
+            tier.prompt_tokens,
+            tier.latency.cold_p50_ms,
+            tier.latency.cold_p95_ms,
+            tier.p_naive_holm,
+            tier.p_random_holm
+        );
+    }
+    for tier in &report.tiers {
+        println!("{}: {:?} ({})", tier.tier, tier.template, tier.rule);
+    }
+}

@@ -1,0 +1,42 @@
+//! Finds the prompts of the three tiers for a task, a model and labelled examples.
+//!
+//! 1. The data is dealt into training (demonstrations, words), validation (comparison, calibration) and a
+//!    locked test split ([`Dataset::split`]).
+//! 2. Plans (instruction x frame x cue x demonstrations) are drawn and scored on a few validation
+//!    examples; a Parzen estimator proposes more; the best of each tier go on to more examples
+//!    (successive halving; Jamieson and Talwalkar, 2016).
+//! 3. For each prompt a decision rule is fitted on label words' log-probabilities and judged by
+//!    cross-fitting ([`Decision`](crate::Decision)).
+//! 4. The winner of each tier, the naive prompt and 20 draws of 5 random demonstrations are measured on
+//!    the test split, opened once, with intervals and corrected tests ([`Report`]).
+
+mod assess;
+mod calibrate;
+mod checkpoint;
+mod data;
+mod demos;
+mod evaluate;
+mod metric;
+mod optimizer;
+mod pareto;
+mod report;
+mod search;
+mod signature;
+mod space;
+mod split;
+mod statistics;
+mod tpe;
+mod words;
+
+pub use calibrate::{Estimate, FOLDS, Freedom, Scored, estimate, fit};
+pub use data::{DATA_FILE_BYTES_MAX, Dataset, EXAMPLES_MAX, Example, Skipped};
+pub use demos::{Pick, draw, pick};
+pub use metric::{Judge, Metric};
+pub use optimizer::{Observer, Optimizer, Progress, RANDOM_SETS};
+pub use pareto::front;
+pub use report::{Baseline, Finalist, Latency, Measured, RandomBaseline, Report, TierReport};
+pub use signature::{Field, Kind, Signature};
+pub use split::{LockedTest, Split, Splits};
+pub use statistics::{
+    bootstrap_interval, holm, mcnemar, mean_and_deviation, quantile, sign_flip, wilson,
+};

@@ -1,0 +1,322 @@
+//! One run from data to prompts.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::assess::{Assessment, TIMED_CALLS, assess, time};
+use super::checkpoint::Checkpoint;
+use super::data::{Dataset, Example};
+use super::evaluate::Evaluator;
+use super::metric::Metric;
+use super::pareto::front;
+use super::report::{Finalist, Report};
+use super::search::{Candidate, Search};
+use super::signature::Signature;
+use super::space::{Glue, Space};
+use super::split::Split;
+use super::words::Words;
+use crate::decision::LABELS_MAX;
+use crate::error::{Error, Result};
+use crate::model::LanguageModel;
+
+/// Draws of random demonstrations in the baseline.
+pub const RANDOM_SETS: usize = 20;
+/// Most test examples that are used.
+const TEST_MAX: usize = 500;
+/// Fewest test examples, where there are so many.
+const TEST_MIN: usize = 60;
+/// Most validation examples that are used.
+const VALIDATION_MAX: usize = 500;
+/// Share of the calls that the test split may take.
+const TEST_SHARE: f64 = 0.4;
+/// Prompts timed at the end of the search, before the three tiers and the two baselines.
+const TIMED_PROMPTS: usize = 9;
+
+/// Where a run is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Progress {
+    /// What it does: `drawing`, `proposing`, `narrowing`, `timing` or `testing`.
+    pub stage: &'static str,
+    /// Prompts tried.
+    pub candidates: usize,
+    /// Calls used.
+    pub calls: usize,
+    /// Calls allowed.
+    pub calls_max: usize,
+    /// Best metric so far, on validation examples.
+    pub best_metric: f64,
+}
+
+/// What a run needs of the world outside: it reads no clock and prints nothing itself.
+pub trait Observer {
+    /// Time since any fixed moment.
+    fn elapsed(&self) -> Duration;
+
+    /// Told after each prompt that was tried.
+    fn progress(&mut self, progress: &Progress);
+}
+
+/// Settings of a run. Defaults: 120 prompts, 6,000 calls, seed 1, tiers of at most 10, 30 and 100
+/// tokens, accuracy, inputs cut at 400 characters, no checkpoint.
+pub struct Optimizer<'a> {
+    signature: &'a Signature,
+    model: &'a dyn LanguageModel,
+    candidates: usize,
+    calls: usize,
+    seed: u64,
+    caps: [usize; 3],
+    metric: Metric,
+    input_chars: usize,
+    checkpoint: Option<PathBuf>,
+}
+
+impl<'a> Optimizer<'a> {
+    /// A run for a task and a model.
+    pub fn new(signature: &'a Signature, model: &'a dyn LanguageModel) -> Self {
+        Self {
+            signature,
+            model,
+            candidates: 120,
+            calls: 6000,
+            seed: 1,
+            caps: [10, 30, 100],
+            metric: Metric::Accuracy,
+            input_chars: 400,
+            checkpoint: None,
+        }
+    }
+
+    /// Prompts to try.
+    pub fn candidates(mut self, count: usize) -> Self {
+        self.candidates = count;
+        self
+    }
+
+    /// Most calls of the model, baselines and timing included; one call is one prompt with one example.
+    pub fn calls(mut self, calls: usize) -> Self {
+        self.calls = calls;
+        self
+    }
+
+    /// Seed of every draw: the same seed, data and model give the same prompts.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Most tokens of the ultra, fast and quality prompt, without the inputs.
+    pub fn caps(mut self, caps: [usize; 3]) -> Self {
+        self.caps = caps;
+        self
+    }
+
+    /// The measure that prompts are compared by.
+    pub fn metric(mut self, metric: Metric) -> Self {
+        self.metric = metric;
+        self
+    }
+
+    /// Characters after which an input is cut, in the exported prompt too.
+    pub fn input_chars(mut self, chars: usize) -> Self {
+        self.input_chars = chars;
+        self
+    }
+
+    /// File of scores that a stopped run goes on from.
+    pub fn checkpoint(mut self, path: impl Into<PathBuf>) -> Self {
+        self.checkpoint = Some(path.into());
+        self
+    }
+
+    /// Finds, measures and explains the prompts.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] or [`Error::Limit`] for settings or labels that make no task,
+    /// [`Error::TooFewExamples`], [`Error::Budget`] when the calls do not suffice, those of the model and
+    /// of the checkpoint file.
+    pub fn run(&self, data: &Dataset, observer: &mut dyn Observer) -> Result<Report> {
+        let started = observer.elapsed();
+        self.validate()?;
+        let labels: Vec<String> = data
+            .answers()
+            .into_iter()
+            .map(|(answer, _)| answer)
+            .collect();
+        if labels.len() < 2 {
+            return Err(Error::OutOfRange {
+                what: "number of different answers in the data",
+                found: labels.len() as f64,
+                expected: "2 or more",
+            });
+        }
+        if labels.len() > LABELS_MAX {
+            return Err(Error::Limit {
+                what: "number of different answers in the data",
+                found: labels.len(),
+                limit: LABELS_MAX,
+            });
+        }
+        let mut splits = data.split(Split::stratified(0.3, 0.3, 0.4, self.seed)?)?;
+        let (test_size, sets_per_example) = self.test_plan(splits.test.len())?;
+        splits.test.truncate(test_size);
+        splits.validation.truncate(VALIDATION_MAX);
+        let reserve = test_size * (4 + sets_per_example) + (TIMED_PROMPTS + 5) * 2 * TIMED_CALLS;
+
+        let space = Space::new(
+            self.model,
+            self.signature,
+            &labels,
+            &splits.train,
+            self.input_chars,
+            self.seed,
+        );
+        let spaced = Words::find(self.model, &labels, &splits.train, Glue::Space.text())?;
+        let glued = Words::find(self.model, &labels, &splits.train, Glue::Nothing.text())?;
+        let checkpoint = match &self.checkpoint {
+            Some(path) => Checkpoint::open(path, self.model.name(), &data.fingerprint())?,
+            None => Checkpoint::default(),
+        };
+        let mut evaluator = Evaluator::new(self.model, self.signature, self.calls, checkpoint);
+        let validation: Vec<&Example> = splits.validation.iter().collect();
+        let truth = positions(&labels, &splits.validation);
+        let search = Search {
+            model: self.model,
+            space: &space,
+            words: [&spaced, &glued],
+            labels: &labels,
+            validation: &validation,
+            truth: &truth,
+            caps: self.caps,
+            metric: &self.metric,
+            seed: self.seed,
+        };
+        let candidates = search.run(self.candidates, reserve, &mut evaluator, observer)?;
+        let finalists = self.finalists(&search, &candidates, &mut evaluator, observer)?;
+        let assessment = Assessment {
+            model: self.model,
+            search: &search,
+            candidates: &candidates,
+            train: &splits.train,
+            sets_per_example,
+            seed: self.seed,
+        };
+        let test_count = splits.test.len();
+        let assessed = assess(&assessment, &mut splits.test, &mut evaluator, observer)?;
+        Ok(Report {
+            model: self.model.name().to_owned(),
+            data: data.fingerprint(),
+            seed: self.seed,
+            split: (splits.train.len(), validation.len(), test_count),
+            candidates: candidates.len(),
+            calls_max: self.calls,
+            calls: evaluator.calls(),
+            calls_restored: evaluator.restored(),
+            test_opened: splits.test.opened(),
+            metric: self.metric.name().to_owned(),
+            naive: assessed.naive,
+            random_5: assessed.random,
+            tiers: assessed.tiers,
+            finalists,
+            seconds: (observer.elapsed() - started).as_secs_f64(),
+            prompts: assessed.prompts,
+            labels,
+        })
+    }
+
+    fn validate(&self) -> Result<()> {
+        for (what, found) in [
+            ("number of candidates", self.candidates),
+            ("characters of an input", self.input_chars),
+            ("tokens of the ultra tier", self.caps[0]),
+        ] {
+            if found == 0 {
+                return Err(Error::OutOfRange {
+                    what,
+                    found: 0.0,
+                    expected: "1 or more",
+                });
+            }
+        }
+        if self.caps[0] > self.caps[1] || self.caps[1] > self.caps[2] {
+            return Err(Error::OutOfRange {
+                what: "tokens of the fast tier",
+                found: self.caps[1] as f64,
+                expected: "between those of the ultra and the quality tier",
+            });
+        }
+        Ok(())
+    }
+
+    /// Test examples to use, and random draws that each of them is put to: all draws on all examples
+    /// where the calls allow it, else fewer draws an example, then fewer examples.
+    fn test_plan(&self, available: usize) -> Result<(usize, usize)> {
+        let spare = self.calls as f64 * TEST_SHARE;
+        let wanted = available.min(TEST_MAX);
+        let sets = |examples: usize| (spare / examples as f64) as usize;
+        let least = 4 + 2;
+        let examples = if sets(wanted) >= least {
+            wanted
+        } else {
+            (spare / least as f64) as usize
+        };
+        if examples < TEST_MIN.min(available) {
+            let needed = (TEST_MIN.min(available) * least) as f64 / TEST_SHARE;
+            return Err(Error::Budget {
+                calls: self.calls,
+                needed: needed.ceil() as usize,
+            });
+        }
+        // A divisor of the number of draws keeps every draw equally used.
+        let sets_per_example = (1..=RANDOM_SETS)
+            .rev()
+            .find(|per| RANDOM_SETS.is_multiple_of(*per) && per + 4 <= sets(examples))
+            .unwrap_or(1);
+        Ok((examples, sets_per_example))
+    }
+
+    /// Times the prompts that came furthest and marks the front.
+    fn finalists(
+        &self,
+        search: &Search<'_>,
+        candidates: &[Candidate],
+        evaluator: &mut Evaluator<'_>,
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<Finalist>> {
+        let mut chosen = search.chosen(candidates, 2);
+        chosen.sort_by(|a, b| candidates[*b].merit().total_cmp(&candidates[*a].merit()));
+        chosen.truncate(TIMED_PROMPTS);
+        let mut finalists = Vec::with_capacity(chosen.len());
+        for at in chosen {
+            let candidate = &candidates[at];
+            finalists.push(Finalist {
+                about: candidate.about.clone(),
+                tokens: candidate.tokens,
+                accuracy: candidate.reading.map_or(0.0, |reading| reading.accuracy),
+                latency: time(
+                    self.model,
+                    &candidate.probe,
+                    search.validation,
+                    evaluator,
+                    observer,
+                )?,
+                on_front: false,
+            });
+        }
+        let rows: Vec<[f64; 3]> = finalists
+            .iter()
+            .map(|f| [f.accuracy, -(f.tokens as f64), -f.latency.cold_p95_ms])
+            .collect();
+        for at in front(&rows) {
+            finalists[at].on_front = true;
+        }
+        Ok(finalists)
+    }
+}
+
+/// Position of each example's answer among the labels.
+pub(crate) fn positions(labels: &[String], examples: &[Example]) -> Vec<usize> {
+    examples
+        .iter()
+        .map(|example| labels.binary_search(&example.answer).unwrap_or(0))
+        .collect()
+}

@@ -1,0 +1,251 @@
+//! The words that stand for each label, scored after a prompt.
+//!
+//! One pass of the model gives the log-probability of every next token, so scoring several words a label
+//! costs nothing more than scoring one. A label's own name is always among them; others are its synonyms
+//! and the words that set its training examples apart.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::error::Result;
+use crate::model::LanguageModel;
+use crate::optimize::data::Example;
+
+const MINED_WORDS: usize = 4;
+const MINED_TRIED: usize = 24;
+
+/// Small families of words that data sets use for the same few answers.
+const FAMILIES: [&[&str]; 22] = [
+    &["positive", "good", "great", "wonderful", "excellent"],
+    &["negative", "bad", "terrible", "awful", "poor"],
+    &["neutral", "okay", "average", "mixed"],
+    &["yes", "true", "correct", "right"],
+    &["no", "false", "wrong", "not"],
+    &["spam", "junk", "advertising", "scam"],
+    &["ham", "normal", "personal", "legitimate"],
+    &["sport", "sports", "football", "game"],
+    &["business", "economy", "money", "market"],
+    &["politics", "government", "election", "political"],
+    &["entertainment", "film", "music", "celebrity"],
+    &["technology", "tech", "software", "computer"],
+    &["science", "research", "scientific", "study"],
+    &["world", "international", "foreign", "global"],
+    &["health", "medical", "medicine", "disease"],
+    &["joy", "happy", "happiness", "glad"],
+    &["sadness", "sad", "grief", "unhappy"],
+    &["anger", "angry", "mad", "furious"],
+    &["fear", "afraid", "scared", "worried"],
+    &["anomaly", "abnormal", "fault", "failure", "failing"],
+    &["normal", "ok", "healthy", "fine", "stable"],
+    &["question", "request", "asking"],
+];
+
+/// One way to read labels from options: for each label the positions of its options.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct WordSet {
+    pub(crate) name: &'static str,
+    pub(crate) groups: Vec<Vec<usize>>,
+}
+
+/// The options of a task and the sets of words among them; the first set is the labels' names.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Words {
+    pub(crate) options: Vec<String>,
+    pub(crate) sets: Vec<WordSet>,
+}
+
+/// A label as a reader would write it.
+pub(crate) fn readable(label: &str) -> String {
+    let spaced = label.replace(['_', '-'], " ");
+    let shouted = spaced.len() > 3 && !spaced.chars().any(char::is_lowercase);
+    let mut letters = spaced.chars();
+    let title = letters.next().is_some_and(char::is_uppercase) && !letters.any(char::is_uppercase);
+    if shouted || title {
+        spaced.to_lowercase()
+    } else {
+        spaced
+    }
+}
+
+impl Words {
+    /// Finds the words of each label; `glue` is what stands before a word after the prompt.
+    pub(crate) fn find(
+        model: &dyn LanguageModel,
+        labels: &[String],
+        train: &[Example],
+        glue: &str,
+    ) -> Result<Self> {
+        let mut options: Vec<String> = Vec::new();
+        let mut place = |word: &str| {
+            let option = format!("{glue}{word}");
+            options
+                .iter()
+                .position(|held| *held == option)
+                .unwrap_or_else(|| {
+                    options.push(option);
+                    options.len() - 1
+                })
+        };
+        let one_token = |word: &str| Ok(model.count_tokens(&format!("{glue}{word}"))? == 1);
+        let names: Vec<Vec<usize>> = labels
+            .iter()
+            .map(|label| vec![place(&readable(label))])
+            .collect();
+
+        let mined = mined_words(labels, train);
+        let (mut related, mut set_apart) = (Vec::new(), Vec::new());
+        for (index, label) in labels.iter().enumerate() {
+            let name = readable(label);
+            let mut near: Vec<String> = vec![capitalised(&name)];
+            for family in FAMILIES
+                .iter()
+                .filter(|family| family.contains(&name.as_str()))
+            {
+                near.extend(family.iter().map(|word| (*word).to_owned()));
+            }
+            let mut group = names[index].clone();
+            for word in near {
+                if one_token(&word)? {
+                    group.push(place(&word));
+                }
+            }
+            group.sort_unstable();
+            group.dedup();
+            related.push(group);
+            let mut group = Vec::new();
+            for word in &mined[index] {
+                if group.len() < MINED_WORDS && one_token(word)? {
+                    group.push(place(word));
+                }
+            }
+            set_apart.push(group);
+        }
+        let mut sets = vec![WordSet {
+            name: "names",
+            groups: names.clone(),
+        }];
+        if related != names {
+            sets.push(WordSet {
+                name: "related words",
+                groups: related.clone(),
+            });
+        }
+        if set_apart.iter().all(|group| !group.is_empty()) {
+            let joined = related
+                .iter()
+                .zip(&set_apart)
+                .map(|(near, apart)| {
+                    let all: BTreeSet<usize> = near.iter().chain(apart).copied().collect();
+                    all.into_iter().collect()
+                })
+                .collect();
+            sets.push(WordSet {
+                name: "mined words",
+                groups: set_apart,
+            });
+            sets.push(WordSet {
+                name: "related and mined words",
+                groups: joined,
+            });
+        }
+        Ok(Self { options, sets })
+    }
+}
+
+fn capitalised(word: &str) -> String {
+    let mut letters = word.chars();
+    letters
+        .next()
+        .map(|first| first.to_uppercase().chain(letters).collect())
+        .unwrap_or_default()
+}
+
+/// Words of each label's examples, the most telling first: log-odds with a prior, in standard
+/// deviations (Monroe, Colaresi and Quinn, 2008).
+fn mined_words(labels: &[String], train: &[Example]) -> Vec<Vec<String>> {
+    let mut counts: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    for example in train {
+        let Some(label) = labels.iter().position(|label| *label == example.answer) else {
+            continue;
+        };
+        let words: BTreeSet<String> = example
+            .inputs
+            .iter()
+            .flat_map(|text| text.split(|c: char| !c.is_alphabetic()))
+            .filter(|word| word.chars().count() >= 3)
+            .map(str::to_lowercase)
+            .collect();
+        for word in words {
+            counts
+                .entry(word)
+                .or_insert_with(|| vec![0.0; labels.len()])[label] += 1.0;
+        }
+    }
+    let mut totals = vec![0.0; labels.len()];
+    for count in counts.values() {
+        count
+            .iter()
+            .zip(&mut totals)
+            .for_each(|(count, total)| *total += count);
+    }
+    let all: f64 = totals.iter().sum();
+    (0..labels.len())
+        .map(|label| {
+            let odds = |part: f64, whole: f64| (part / (whole - part)).ln();
+            let mut scored: Vec<(f64, &String)> = counts
+                .iter()
+                .filter(|(_, count)| count[label] >= 3.0)
+                .map(|(word, count)| {
+                    let sum: f64 = count.iter().sum();
+                    let prior =
+                        0.5 * sum / all * totals[label].min(all - totals[label]) / 50.0 + 0.1;
+                    let inside = count[label] + prior;
+                    let outside = sum - count[label] + prior;
+                    let difference = odds(inside, totals[label] + 1.0 + prior)
+                        - odds(outside, all - totals[label] + 1.0 + prior);
+                    (difference / (1.0 / inside + 1.0 / outside).sqrt(), word)
+                })
+                .filter(|(score, _)| *score > 0.5)
+                .collect();
+            scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
+            scored
+                .into_iter()
+                .take(MINED_TRIED)
+                .map(|(_, word)| word.clone())
+                .collect()
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_written_as_a_reader_would() {
+        for (label, expected) in [
+            ("Positive", "positive"),
+            ("SPAM", "spam"),
+            ("sci_tech", "sci tech"),
+            ("USA", "USA"),
+            ("0", "0"),
+        ] {
+            assert_eq!(readable(label), expected);
+        }
+    }
+
+    #[test]
+    fn telling_words_come_first() {
+        let example = |text: &str, answer: &str| Example {
+            inputs: vec![text.to_owned()],
+            answer: answer.to_owned(),
+        };
+        let mut train = Vec::new();
+        for index in 0..10 {
+            train.push(example(&format!("the match was won by team{index}"), "a"));
+            train.push(example(&format!("the shares fell by index{index}"), "b"));
+        }
+        let mined = mined_words(&["a".to_owned(), "b".to_owned()], &train);
+        assert!(mined[0].contains(&"match".to_owned()) && !mined[0].contains(&"the".to_owned()));
+        assert!(mined[1].contains(&"shares".to_owned()) && !mined[1].contains(&"match".to_owned()));
+    }
+}

@@ -1,0 +1,360 @@
+//! A whole run with a scripted model: what it may know, what it counts, what it exports.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use promptopt::model::{GenerateOptions, LanguageModel};
+use promptopt::optimize::{
+    Dataset, Example, Metric, Observer, Optimizer, Progress, Report, Signature, Split,
+};
+use promptopt::{Context, Error, PromptSet, Result, Tier};
+
+/// Knows "fine" from "broken" in the text, better behind some cues, and prefers the first label by far.
+#[derive(Default)]
+struct Scripted {
+    calls: Cell<usize>,
+    prompts: RefCell<BTreeSet<String>>,
+}
+
+fn noise(text: &str, salt: u64) -> f64 {
+    let mut hash = salt ^ 0xcbf2_9ce4_8422_2325;
+    for byte in text.bytes() {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    }
+    hash = (hash ^ (hash >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
+    ((hash ^ (hash >> 29)) >> 11) as f64 / (1u64 << 53) as f64 - 0.5
+}
+
+impl LanguageModel for Scripted {
+    fn name(&self) -> &str {
+        "scripted"
+    }
+
+    fn count_tokens(&self, text: &str) -> Result<usize> {
+        Ok(text.split_whitespace().count())
+    }
+
+    fn score(&self, prompt: &str, options: &[&str]) -> Result<Vec<f64>> {
+        self.calls.set(self.calls.get() + 1);
+        self.prompts.borrow_mut().insert(prompt.to_owned());
+        // The last example of the prompt is the one that is asked for.
+        let asked = prompt.rfind("pump").map_or("", |at| &prompt[at..]);
+        let clear = if prompt.ends_with("Verdict:") {
+            4.0
+        } else {
+            1.0
+        };
+        let broken = if asked.contains("broken") { 1.0 } else { -1.0 };
+        Ok(options
+            .iter()
+            .map(|option| {
+                let word = option.trim().to_lowercase();
+                let side = match word.as_str() {
+                    "alarm" => clear * broken,
+                    "quiet" => 6.0 - clear * broken,
+                    _ => 0.0,
+                };
+                side + 3.0 * noise(&format!("{prompt}{option}"), 1) - 12.0
+            })
+            .collect())
+    }
+
+    fn generate(&self, _: &str, _: &GenerateOptions) -> Result<String> {
+        Ok(String::new())
+    }
+
+    fn chat(&self, system: &str, user: &str) -> String {
+        format!("[{system}] {user}\nASSISTANT: ")
+    }
+}
+
+#[derive(Default)]
+struct Watch {
+    told: usize,
+    stages: BTreeSet<&'static str>,
+}
+
+impl Observer for Watch {
+    fn elapsed(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn progress(&mut self, progress: &Progress) {
+        assert!(progress.calls <= progress.calls_max);
+        self.told += 1;
+        self.stages.insert(progress.stage);
+    }
+}
+
+fn data() -> Dataset {
+    let examples = (0..240).map(|at| {
+        let state = if at % 2 == 0 { "broken" } else { "fine" };
+        Example {
+            inputs: vec![format!("pump {at} sounds {state} today")],
+            answer: if at % 2 == 0 { "alarm" } else { "quiet" }.to_owned(),
+        }
+    });
+    Dataset::new(examples.collect())
+}
+
+fn signature() -> Signature {
+    Signature::parse("note: text -> state", "").unwrap()
+}
+
+fn optimizer<'a>(signature: &'a Signature, model: &'a Scripted) -> Optimizer<'a> {
+    Optimizer::new(signature, model)
+        .candidates(40)
+        .calls(1800)
+        .seed(5)
+}
+
+fn run(model: &Scripted) -> Report {
+    let signature = signature();
+    optimizer(&signature, model)
+        .run(&data(), &mut Watch::default())
+        .unwrap()
+}
+
+/// One run that several tests look at, and the prompts that the model saw in it.
+fn shared() -> &'static (Report, BTreeSet<String>) {
+    static SHARED: OnceLock<(Report, BTreeSet<String>)> = OnceLock::new();
+    SHARED.get_or_init(|| {
+        let model = Scripted::default();
+        let report = run(&model);
+        (report, model.prompts.into_inner())
+    })
+}
+
+#[test]
+fn a_biased_model_is_made_right_and_every_call_is_counted() {
+    let model = Scripted::default();
+    let signature = signature();
+    let mut watch = Watch::default();
+    let report = optimizer(&signature, &model)
+        .run(&data(), &mut watch)
+        .unwrap();
+    assert_eq!(
+        report.calls,
+        model.calls.get(),
+        "what is reported is what was asked"
+    );
+    assert!(report.calls <= report.calls_max);
+    assert_eq!(report.candidates, 40);
+    assert_eq!(report.test_opened, 1);
+    assert!(
+        watch.told > 40 && watch.stages.contains("testing"),
+        "{:?}",
+        watch.stages
+    );
+    assert!(report.naive.test.accuracy < 0.75, "{:?}", report.naive.test);
+    for (tier, cap) in report.tiers.iter().zip([10, 30, 100]) {
+        assert!(tier.prompt_tokens <= cap, "{tier:?}");
+        assert!(tier.test.accuracy > 0.95, "{tier:?}");
+        assert!(
+            tier.test.interval.0 < tier.test.accuracy && tier.test.accuracy <= tier.test.interval.1
+        );
+        assert!(
+            tier.p_naive_holm < 1e-6 && tier.p_random_holm < 1e-3,
+            "{tier:?}"
+        );
+        assert!(tier.p_naive <= tier.p_naive_holm);
+    }
+    assert!(report.finalists.iter().any(|finalist| finalist.on_front));
+}
+
+#[test]
+fn the_same_seed_gives_the_same_prompts_and_another_seed_another_split() {
+    let first = &shared().0;
+    let second = run(&Scripted::default());
+    assert_eq!(first.prompts, second.prompts);
+    assert_eq!(first.tiers, second.tiers);
+    let split = |seed| {
+        data()
+            .split(Split::stratified(0.3, 0.3, 0.4, seed).unwrap())
+            .unwrap()
+    };
+    assert_ne!(split(1).validation, split(2).validation);
+}
+
+#[test]
+fn what_is_exported_renders_to_the_bytes_that_were_scored_and_answers_the_same() {
+    let model = Scripted::default();
+    let (report, seen) = shared();
+    let dir = tempfile::tempdir().unwrap();
+    report.export(dir.path()).unwrap();
+    let set = PromptSet::load_dir(dir.path()).unwrap();
+    let mut splits = data()
+        .split(Split::stratified(0.3, 0.3, 0.4, 5).unwrap())
+        .unwrap();
+    let used = report.naive.test.examples;
+    for tier in Tier::ALL {
+        let prompt = set.running(tier);
+        assert_eq!(*prompt, report.prompts[tier as usize]);
+        let decision = prompt.decision().unwrap();
+        let options: Vec<&str> = decision.options().collect();
+        let mut right = 0;
+        for example in &splits.test.open()[..used] {
+            let text = prompt
+                .template()
+                .render(&[("note", &example.inputs[0])])
+                .unwrap();
+            assert!(seen.contains(&text), "{text:?} was never scored");
+            let scores = model.score(&text, &options).unwrap();
+            right += usize::from(decision.choose(&scores).unwrap().label.name == example.answer);
+        }
+        let accuracy = right as f64 / used as f64;
+        assert_eq!(accuracy, report.tiers[tier as usize].test.accuracy);
+    }
+    let choice = set.select(&Context::default());
+    assert_eq!(choice.prompt.tier(), Tier::Fast);
+}
+
+#[test]
+fn no_prompt_shows_a_validation_or_test_example() {
+    let report = &shared().0;
+    let mut splits = data()
+        .split(Split::stratified(0.3, 0.3, 0.4, 5).unwrap())
+        .unwrap();
+    for prompt in &report.prompts {
+        let text = prompt.template().source();
+        for example in splits.validation.iter().chain(splits.test.clone().open()) {
+            assert!(
+                !text.contains(&example.inputs[0]),
+                "{text:?} shows {example:?}"
+            );
+        }
+    }
+    assert_eq!(splits.test.opened(), 0);
+    splits.test.open();
+    assert_eq!(splits.test.opened(), 1);
+}
+
+#[test]
+fn a_stopped_run_goes_on_from_its_checkpoint() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("scores.jsonl");
+    let signature = signature();
+    let whole = &shared().0;
+    let first = Scripted::default();
+    optimizer(&signature, &first)
+        .checkpoint(&path)
+        .run(&data(), &mut Watch::default())
+        .unwrap();
+    // As a crash leaves it: half of the lines, the last one cut.
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, &text[..text.len() / 2]).unwrap();
+    let second = Scripted::default();
+    let resumed = optimizer(&signature, &second)
+        .checkpoint(&path)
+        .run(&data(), &mut Watch::default())
+        .unwrap();
+    assert_eq!(resumed.prompts, whole.prompts);
+    assert_eq!(resumed.calls, whole.calls, "restored calls count");
+    assert!(resumed.calls_restored > 400);
+    assert_eq!(resumed.calls, second.calls.get() + resumed.calls_restored);
+
+    let other = Dataset::new(data().examples()[..150].to_vec());
+    let refused = optimizer(&signature, &second)
+        .checkpoint(&path)
+        .run(&other, &mut Watch::default());
+    assert!(matches!(refused, Err(Error::Data { .. })));
+}
+
+#[test]
+fn what_makes_no_task_is_refused_in_words() {
+    let model = Scripted::default();
+    let signature = signature();
+    let refuse = |optimizer: Optimizer<'_>, data: &Dataset| {
+        optimizer.run(data, &mut Watch::default()).unwrap_err()
+    };
+    let error = refuse(optimizer(&signature, &model).calls(100), &data());
+    assert!(
+        matches!(error, Error::Budget { calls: 100, needed } if needed > 100),
+        "{error}"
+    );
+    let error = refuse(
+        optimizer(&signature, &model).calls(1000).candidates(400),
+        &data(),
+    );
+    assert!(
+        matches!(error, Error::Budget { calls: 1000, needed } if needed > 1000),
+        "{error}"
+    );
+    let one = Dataset::new(data().examples().iter().step_by(2).cloned().collect());
+    assert!(
+        refuse(optimizer(&signature, &model), &one)
+            .to_string()
+            .contains("different answers")
+    );
+    let rare = Example {
+        inputs: vec!["pump".to_owned()],
+        answer: "rare".to_owned(),
+    };
+    let few = Dataset::new(data().examples().iter().cloned().chain([rare]).collect());
+    assert!(matches!(
+        refuse(optimizer(&signature, &model), &few),
+        Error::TooFewExamples { .. }
+    ));
+    let caps = optimizer(&signature, &model).caps([30, 10, 100]);
+    assert!(matches!(refuse(caps, &data()), Error::OutOfRange { .. }));
+    assert_eq!(model.calls.get(), 0, "refused before the model was asked");
+}
+
+#[test]
+fn files_become_examples_and_what_is_left_out_is_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let csv = dir.path().join("a.csv");
+    std::fs::write(&csv, "id,note,state\n1,\"a, b\",x\n2, c ,y\n3,,x\n4,c,x\n").unwrap();
+    let data = Dataset::from_csv(&csv, &["note", "state"]).unwrap();
+    let texts: Vec<&str> = data
+        .examples()
+        .iter()
+        .map(|e| e.inputs[0].as_str())
+        .collect();
+    assert_eq!(texts, ["a, b", "c"]);
+    assert_eq!((data.skipped().empty, data.skipped().repeated), (1, 1));
+    let error = Dataset::from_csv(&csv, &["text", "state"])
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("no column `text`, only: id, note, state"),
+        "{error}"
+    );
+    std::fs::write(&csv, "note,state\na,b,c\n").unwrap();
+    assert!(matches!(
+        Dataset::from_csv(&csv, &["note", "state"]),
+        Err(Error::Data { .. })
+    ));
+
+    let jsonl = dir.path().join("a.jsonl");
+    std::fs::write(
+        &jsonl,
+        "{\"note\":\"a\",\"state\":true}\n\n{\"note\":\"b\",\"state\":1.5}\n",
+    )
+    .unwrap();
+    let data = Dataset::from_jsonl(&jsonl, &signature()).unwrap();
+    let answers: Vec<&str> = data.examples().iter().map(|e| e.answer.as_str()).collect();
+    assert_eq!(answers, ["true", "1.5"]);
+    std::fs::write(&jsonl, "{\"note\":\"a\"}\n").unwrap();
+    let error = Dataset::from_jsonl(&jsonl, &signature())
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("line 1: the field `state` is missing"),
+        "{error}"
+    );
+}
+
+#[test]
+fn another_metric_is_optimised_and_reported() {
+    let model = Scripted::default();
+    let signature = signature();
+    let report = optimizer(&signature, &model)
+        .metric(Metric::MacroF1)
+        .run(&data(), &mut Watch::default())
+        .unwrap();
+    assert_eq!(report.metric, "macro F1");
+    assert!(report.tiers.iter().all(|tier| tier.test.metric > 0.95));
+}
