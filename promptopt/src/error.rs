@@ -156,6 +156,12 @@ pub enum Error {
         /// The part that is not understood.
         cause: String,
     },
+    /// A DSPy program has no predictor that fits.
+    #[error("the DSPy program has no predictor `{name}` with as many fields")]
+    NoPredictor {
+        /// Its name.
+        name: String,
+    },
     /// An answer has too few examples.
     #[error(
         "the answer `{answer}` has {found} examples, at least {needed} are needed: add some or leave it out"
@@ -189,6 +195,12 @@ pub enum Error {
     Untrusted {
         /// What is wrong with the signature.
         cause: &'static str,
+    },
+    /// A retriever failed.
+    #[error("cannot find passages: {cause}")]
+    Retrieval {
+        /// What it said.
+        cause: String,
     },
     /// A value is outside its range.
     #[error("{what} is {found}, expected {expected}")]

@@ -58,6 +58,7 @@ pub mod optimize;
 mod outcome;
 mod policy;
 mod prompt;
+mod retrieval;
 mod sequential;
 mod set;
 mod template;
@@ -72,6 +73,7 @@ pub use experiment::{ExperimentOptions, ExperimentStatus, HardLimits, RollbackCa
 pub use outcome::{Feedback, Outcome, OutcomeStats};
 pub use policy::{Condition, Offload, POLICY_RULES_MAX, Policy, Reason, Rule};
 pub use prompt::{PROMPT_FILE_BYTES_MAX, PROMPT_FORMAT, Prompt, Version};
+pub use retrieval::{PASSAGES_MAX, Retrieval, Retriever};
 pub use sequential::{Arm, SequentialTest};
 pub use set::{Choice, ExperimentEnd, OUTCOMES_MAX, PromptSet};
 pub use template::{RENDERED_BYTES_MAX, TEMPLATE_BYTES_MAX, TEMPLATE_SLOTS_MAX, Template};

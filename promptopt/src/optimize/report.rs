@@ -161,7 +161,8 @@ pub struct Report {
 }
 
 impl Report {
-    /// Writes `prompt_ultra.json`, `prompt_fast.json`, `prompt_quality.json` and `report.json`.
+    /// Writes `prompt_ultra.json`, `prompt_fast.json`, `prompt_quality.json`, `report.json`
+    /// and `report.html`.
     ///
     /// # Errors
     /// [`Error::Io`] when a file cannot be written.
@@ -187,6 +188,7 @@ impl Report {
             what: "report".to_owned(),
             source,
         })?;
-        write("report.json", text)
+        write("report.json", text)?;
+        write("report.html", self.to_html())
     }
 }

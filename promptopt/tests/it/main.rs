@@ -6,6 +6,8 @@
     reason = "tests"
 )]
 
+#[cfg(feature = "optimize")]
+mod dspy;
 mod experiments;
 #[cfg(feature = "candle")]
 mod llama;

@@ -212,6 +212,23 @@ fn what_is_exported_renders_to_the_bytes_that_were_scored_and_answers_the_same()
 }
 
 #[test]
+fn the_page_shows_every_tier_and_prompt_and_no_raw_markup() {
+    let mut report = shared().0.clone();
+    report.labels[0] = "<script>".to_owned();
+    let page = report.to_html();
+    assert!(!page.contains("<script>") && page.contains("&lt;script&gt;"));
+    for tier in &report.tiers {
+        assert!(page.contains(&format!("<h3>{}</h3>", tier.tier)));
+    }
+    assert_eq!(page.matches("<circle").count(), report.finalists.len());
+    assert_eq!(page.matches("<svg").count(), page.matches("</svg>").count());
+    for tag in ["table", "tr", "td", "pre", "p", "h2"] {
+        let open = page.matches(&format!("<{tag}>")).count();
+        assert_eq!(open, page.matches(&format!("</{tag}>")).count(), "{tag}");
+    }
+}
+
+#[test]
 fn no_prompt_shows_a_validation_or_test_example() {
     let report = &shared().0;
     let mut splits = data()

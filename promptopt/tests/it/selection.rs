@@ -5,8 +5,8 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use promptopt::{
-    Condition, Context, Criticality, Error, Network, Offload, Policy, Prompt, PromptSet, Rule,
-    Template, Tier, Version,
+    Condition, Context, Criticality, Error, Network, Offload, Policy, Prompt, PromptSet, Retrieval,
+    Retriever, Rule, Template, Tier, Version,
 };
 
 pub(crate) fn prompt(tier: Tier, version: u32, template: &str) -> Prompt {
@@ -91,6 +91,64 @@ fn what_is_not_known_holds_for_no_rule() {
         ..Context::default()
     };
     assert_eq!(chosen(context), (Tier::Fast, "otherwise".to_owned()));
+}
+
+/// Finds lines that share a word with the query.
+struct Lines(Vec<&'static str>);
+
+impl Retriever for Lines {
+    fn retrieve(
+        &self,
+        query: &str,
+        count: usize,
+    ) -> Result<Vec<String>, Box<dyn std::error::Error + Send + Sync>> {
+        if query.is_empty() {
+            return Err("the query is empty".into());
+        }
+        let found = self
+            .0
+            .iter()
+            .filter(|line| query.split(' ').any(|word| line.contains(word)));
+        Ok(found.take(count).map(|line| (*line).to_owned()).collect())
+    }
+}
+
+#[test]
+fn passages_are_put_where_the_template_wants_them() {
+    let prompts = Tier::ALL.map(|tier| prompt(tier, 1, "{passages}\nQuestion: {question}"));
+    let choice = PromptSet::new(prompts, Policy::default())
+        .unwrap()
+        .select(&Context::default());
+    let index = Lines(vec!["pumps leak when hot", "cows sleep", "a pump hums"]);
+    let retrieval = Retrieval {
+        query: "question",
+        into: "passages",
+        count: 2,
+    };
+    let text = choice
+        .render_retrieved(&[("question", "why does a pump leak")], retrieval, &index)
+        .unwrap();
+    assert_eq!(
+        text,
+        "pumps leak when hot\na pump hums\nQuestion: why does a pump leak"
+    );
+    let error = choice
+        .render_retrieved(&[("question", "")], retrieval, &index)
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "cannot find passages: the query is empty"
+    );
+    let many = Retrieval {
+        count: 1000,
+        ..retrieval
+    };
+    assert!(matches!(
+        choice.render_retrieved(&[], many, &index),
+        Err(Error::Limit { .. })
+    ));
+    let error = choice.render_retrieved(&[], retrieval, &index).unwrap_err();
+    assert!(matches!(error, Error::MissingInput { .. }));
 }
 
 #[test]

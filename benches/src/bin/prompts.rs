@@ -1,0 +1,252 @@
+//! What choosing a prompt costs, how often the rollback test errs, and how fast the model decodes.
+//!
+//! `selector`: nanoseconds, allocations and memory of a choice. `rollback`: false rollbacks of equal
+//! versions and power at a drop of 5 points, by simulation. `decode FILE`: tokens a second of the in-process
+//! model, to set beside `promptopt/scripts/llama_cpp_decode.py` on the same file and core.
+#![allow(clippy::print_stdout, reason = "a bench prints")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::hint::black_box;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use clap::{Parser, Subcommand};
+use promptopt::model::{GenerateOptions, LanguageModel, LlamaModel};
+use promptopt::{
+    Arm, Context, Criticality, Error, Network, Policy, Prompt, PromptSet, Result, SequentialTest,
+    Template, Tier, Version,
+};
+
+#[derive(Parser)]
+struct Command {
+    #[command(subcommand)]
+    bench: Bench,
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    /// Time, allocations and memory of a choice.
+    Selector,
+    /// False rollbacks and power of the sequential test.
+    Rollback {
+        /// Simulated experiments.
+        #[arg(long, default_value_t = 2000)]
+        runs: u64,
+        /// Most pairs of outcomes in an experiment.
+        #[arg(long, default_value_t = 5000)]
+        pairs: u64,
+    },
+    /// Tokens a second, one at a time, from a GGUF file.
+    Decode {
+        /// The file.
+        model: PathBuf,
+        /// New tokens.
+        #[arg(long, default_value_t = 64)]
+        tokens: usize,
+    },
+}
+
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+static HELD_BYTES: AtomicU64 = AtomicU64::new(0);
+
+/// The system's allocator, counting.
+struct Counting;
+
+// SAFETY: every call goes to the system allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        HELD_BYTES.fetch_add(layout.size() as u64, Ordering::Relaxed);
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        HELD_BYTES.fetch_sub(layout.size() as u64, Ordering::Relaxed);
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+#[expect(clippy::disallowed_methods, reason = "a bench reads the clock")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+fn main() -> Result<()> {
+    match Command::parse().bench {
+        Bench::Selector => selector(),
+        Bench::Rollback { runs, pairs } => {
+            rollback(runs, pairs);
+            Ok(())
+        }
+        Bench::Decode { model, tokens } => decode(model, tokens),
+    }
+}
+
+fn prompt(tier: Tier, version: u32, words: usize) -> Result<Prompt> {
+    let text = format!(
+        "{}\nText: {{text}}\nLabel:",
+        "read it with care ".repeat(words)
+    );
+    Ok(Prompt::new(
+        tier,
+        Version::new(version),
+        Template::parse(&text)?,
+    ))
+}
+
+fn selector() -> Result<()> {
+    const ROUNDS: usize = 31;
+    const CHOICES: usize = 100_000;
+    let before = HELD_BYTES.load(Ordering::Relaxed);
+    let sets = (0..34)
+        .map(|_| {
+            let prompts = [
+                prompt(Tier::Ultra, 1, 1)?,
+                prompt(Tier::Fast, 1, 6)?,
+                prompt(Tier::Quality, 1, 20)?,
+            ];
+            PromptSet::new(prompts, Policy::default())
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let held = HELD_BYTES.load(Ordering::Relaxed) - before;
+    println!("memory of 102 prompts in 34 sets: {} KiB", held / 1024);
+
+    let mut contexts = Vec::new();
+    for battery in [0.1, 0.9] {
+        for criticality in [Criticality::Normal, Criticality::High] {
+            for confidence in [None, Some(0.7), Some(0.97)] {
+                contexts.push(Context {
+                    battery,
+                    criticality,
+                    confidence,
+                    network: Network::Online,
+                    ..Context::default()
+                });
+            }
+        }
+    }
+    for keyed in [false, true] {
+        let mut nanos = Vec::with_capacity(ROUNDS);
+        let allocations = ALLOCATIONS.load(Ordering::Relaxed);
+        for _ in 0..ROUNDS {
+            let start = now();
+            for at in 0..CHOICES {
+                let context = black_box(&contexts[at % contexts.len()]);
+                let set = &sets[at % sets.len()];
+                let choice = if keyed {
+                    set.select_keyed(context, &at.to_le_bytes()[..8])
+                } else {
+                    set.select(context)
+                };
+                black_box(choice.prompt.version());
+            }
+            nanos.push(start.elapsed().as_nanos() as f64 / CHOICES as f64);
+        }
+        let allocated = ALLOCATIONS.load(Ordering::Relaxed) - allocations;
+        nanos.sort_by(f64::total_cmp);
+        println!(
+            "{}: median {:.0} ns, p95 {:.0} ns, {} allocations in {} choices",
+            if keyed { "select_keyed" } else { "select" },
+            nanos[ROUNDS / 2],
+            nanos[ROUNDS * 95 / 100],
+            allocated,
+            ROUNDS * CHOICES
+        );
+    }
+    Ok(())
+}
+
+/// SplitMix64: the same simulation each time.
+struct Draws(u64);
+
+impl Draws {
+    fn below(&mut self, share: f64) -> bool {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) >> 11) as f64 / ((1u64 << 53) as f64) < share
+    }
+}
+
+fn rollback(runs: u64, pairs: u64) {
+    const ALPHA: f64 = 0.05;
+    for (running, candidate) in [
+        (0.8, 0.8),
+        (0.5, 0.5),
+        (0.95, 0.95),
+        (0.8, 0.75),
+        (0.8, 0.7),
+    ] {
+        let mut stops = Vec::new();
+        for run in 0..runs {
+            let mut draws = Draws(run.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ 7);
+            let mut test = SequentialTest::new(0.5);
+            for pair in 1..=pairs {
+                test.push(Arm::Running, draws.below(running));
+                test.push(Arm::Candidate, draws.below(candidate));
+                if test.evidence() >= 1.0 / ALPHA {
+                    stops.push(pair);
+                    break;
+                }
+            }
+        }
+        stops.sort_unstable();
+        let share = stops.len() as f64 / runs as f64;
+        let half = 1.96 * (share * (1.0 - share) / runs as f64).sqrt();
+        let what = if running == candidate {
+            "false rollbacks"
+        } else {
+            "power"
+        };
+        let median = stops
+            .get(stops.len() / 2)
+            .map_or("-".to_owned(), u64::to_string);
+        println!(
+            "running {running}, new {candidate}: {what} {:.3} +- {half:.3} of {runs} (alpha {ALPHA}, looked at after each of {pairs} pairs); median pairs to rollback {median}",
+            share
+        );
+    }
+}
+
+fn decode(path: PathBuf, tokens: usize) -> Result<()> {
+    let model = LlamaModel::load(path)?;
+    let prompt = "Once upon a time, in a village by the sea, there lived a girl who";
+    let options = |tokens_max| GenerateOptions {
+        tokens_max,
+        ..GenerateOptions::default()
+    };
+    let timed = |tokens_max| -> Result<f64> {
+        let start = now();
+        black_box(model.generate(prompt, &options(tokens_max))?);
+        Ok(start.elapsed().as_secs_f64())
+    };
+    timed(8)?;
+    let mut rates = Vec::new();
+    for _ in 0..5 {
+        // The prompt's own time is in both, so the difference is decoding alone.
+        let short = timed(1)?;
+        let long = timed(tokens + 1)?;
+        rates.push(tokens as f64 / (long - short));
+    }
+    rates.sort_by(f64::total_cmp);
+    let rate = rates
+        .get(rates.len() / 2)
+        .copied()
+        .ok_or(Error::OutOfRange {
+            what: "number of runs",
+            found: 0.0,
+            expected: "1 or more",
+        })?;
+    println!(
+        "decode: median {rate:.1} tokens/s of {} runs, {tokens} tokens each",
+        rates.len()
+    );
+    Ok(())
+}
