@@ -2,9 +2,13 @@
 
 use crate::error::Result;
 
+#[cfg(feature = "http")]
+mod http;
 #[cfg(feature = "candle")]
 mod llama;
 
+#[cfg(feature = "http")]
+pub use http::{ChatForm, HttpModel, RESPONSE_BYTES_MAX};
 #[cfg(feature = "candle")]
 pub use llama::{LlamaModel, PACK_TOKENS_MAX, PREFIX_TOKENS_MAX};
 
@@ -72,4 +76,17 @@ pub trait LanguageModel {
 
     /// A conversation of one turn in the form that the model was trained on, up to where its answer starts.
     fn chat(&self, system: &str, user: &str) -> String;
+}
+
+/// A conversation of one turn with the marks `<|im_start|>` and `<|im_end|>`, or as plain paragraphs.
+#[cfg(any(feature = "candle", feature = "http"))]
+fn chat_text(marked: bool, system: &str, user: &str) -> String {
+    match (marked, system.is_empty()) {
+        (true, true) => format!("<|im_start|>user\n{user}<|im_end|>\n<|im_start|>assistant\n"),
+        (true, false) => format!(
+            "<|im_start|>system\n{system}<|im_end|>\n<|im_start|>user\n{user}<|im_end|>\n<|im_start|>assistant\n"
+        ),
+        (false, true) => format!("{user}\n"),
+        (false, false) => format!("{system}\n\n{user}\n"),
+    }
 }

@@ -8,6 +8,8 @@
 
 #[cfg(feature = "optimize")]
 mod dspy;
+#[cfg(feature = "http")]
+mod endpoint;
 mod experiments;
 #[cfg(feature = "candle")]
 mod llama;

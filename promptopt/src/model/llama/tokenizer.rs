@@ -19,16 +19,7 @@ pub(super) struct TextTokenizer {
     tokenizer: Tokenizer,
     start: Option<u32>,
     ends: Vec<u32>,
-    marks_turns: Turns,
-}
-
-/// How the model was trained to see a conversation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Turns {
-    /// `<|im_start|>role` ... `<|im_end|>`.
-    ChatMl,
-    /// No marks that the crate knows: plain text.
-    Plain,
+    marks_turns: bool,
 }
 
 impl TextTokenizer {
@@ -110,10 +101,7 @@ impl TextTokenizer {
         let mut ends: Vec<u32> = id("tokenizer.ggml.eos_token_id").into_iter().collect();
         ends.extend(tokenizer.token_to_id("<|endoftext|>"));
         ends.extend(tokenizer.token_to_id("<|im_end|>"));
-        let marks_turns = match tokenizer.token_to_id("<|im_start|>") {
-            Some(_) => Turns::ChatMl,
-            None => Turns::Plain,
-        };
+        let marks_turns = tokenizer.token_to_id("<|im_start|>").is_some();
         Ok(Self {
             start: id("tokenizer.ggml.bos_token_id").filter(|_| adds_start),
             tokenizer,
@@ -153,16 +141,7 @@ impl TextTokenizer {
     }
 
     pub(super) fn chat(&self, system: &str, user: &str) -> String {
-        match (self.marks_turns, system.is_empty()) {
-            (Turns::ChatMl, true) => {
-                format!("<|im_start|>user\n{user}<|im_end|>\n<|im_start|>assistant\n")
-            }
-            (Turns::ChatMl, false) => format!(
-                "<|im_start|>system\n{system}<|im_end|>\n<|im_start|>user\n{user}<|im_end|>\n<|im_start|>assistant\n"
-            ),
-            (Turns::Plain, true) => format!("{user}\n"),
-            (Turns::Plain, false) => format!("{system}\n\n{user}\n"),
-        }
+        crate::model::chat_text(self.marks_turns, system, user)
     }
 }
 

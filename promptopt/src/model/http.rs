@@ -1,0 +1,226 @@
+//! A model behind an OpenAI-compatible endpoint: llama.cpp's server, vLLM and others.
+//!
+//! Scoring asks `/v1/completions` for one token with `logprobs` and reads the options from the most likely
+//! tokens, so options of one token cost one request together; longer options are followed token by token.
+//! An option that is not among the tokens that the server lists gets the smallest listed value: its true
+//! value is at most that. `echo`, which would give exact values, is not used: servers disagree on it
+//! (`llama-cpp-python` 0.3 gives each token the value of the one after it).
+//! Plain HTTP: for a server on the same machine or behind a tunnel.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{GenerateOptions, LanguageModel};
+use crate::error::{Error, Result};
+
+/// Largest answer of a server, in bytes.
+pub const RESPONSE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// Token counts that are remembered; then the memory is emptied.
+const COUNTS_MAX: usize = 10_000;
+
+/// How a conversation is written for the model behind an endpoint.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ChatForm {
+    /// Plain text without marks.
+    #[default]
+    Plain,
+    /// `<|im_start|>role` ... `<|im_end|>`.
+    ChatMl,
+}
+
+/// A model behind an OpenAI-compatible endpoint.
+#[derive(Debug)]
+pub struct HttpModel {
+    agent: ureq::Agent,
+    url: String,
+    model: String,
+    key: Option<String>,
+    chat_form: ChatForm,
+    listed: u32,
+    counts: Mutex<HashMap<String, usize>>,
+}
+
+impl HttpModel {
+    /// A model by its name at a server, such as `http://127.0.0.1:8000`; requests end after `timeout`.
+    pub fn new(base_url: &str, model: &str, timeout: Duration) -> Self {
+        let agent = ureq::Agent::config_builder()
+            .timeout_global(Some(timeout))
+            .http_status_as_error(false)
+            .build()
+            .new_agent();
+        Self {
+            agent,
+            url: format!("{}/v1/completions", base_url.trim_end_matches('/')),
+            model: model.to_owned(),
+            key: None,
+            chat_form: ChatForm::default(),
+            listed: 100,
+            counts: Mutex::default(),
+        }
+    }
+
+    /// Sends this key with each request.
+    pub fn with_key(mut self, key: &str) -> Self {
+        self.key = Some(key.to_owned());
+        self
+    }
+
+    /// Writes conversations in this form.
+    pub fn with_chat_form(mut self, form: ChatForm) -> Self {
+        self.chat_form = form;
+        self
+    }
+
+    /// Asks for so many of the most likely tokens when scoring: 100 unless said otherwise. More finds more
+    /// options; some servers refuse more than 5 or 20.
+    pub fn with_listed_tokens(mut self, count: u32) -> Self {
+        self.listed = count;
+        self
+    }
+
+    fn complete(&self, mut body: Value) -> Result<Value> {
+        let failed = |cause: String| Error::Model {
+            action: "ask the endpoint",
+            cause,
+        };
+        body["model"] = json!(self.model);
+        let mut request = self.agent.post(&self.url);
+        if let Some(key) = &self.key {
+            request = request.header("Authorization", format!("Bearer {key}"));
+        }
+        let mut response = request
+            .send_json(&body)
+            .map_err(|cause| failed(format!("{}: {cause}", self.url)))?;
+        let status = response.status();
+        let text = response
+            .body_mut()
+            .with_config()
+            .limit(RESPONSE_BYTES_MAX)
+            .read_to_string()
+            .map_err(|cause| failed(format!("{}: {cause}", self.url)))?;
+        if !status.is_success() {
+            let start: String = text.chars().take(200).collect();
+            return Err(failed(format!("{} answers {status}: {start}", self.url)));
+        }
+        serde_json::from_str(&text)
+            .map_err(|cause| failed(format!("{} answers no JSON: {cause}", self.url)))
+    }
+
+    /// Most likely next tokens, as text, with their log-probabilities.
+    fn next_tokens(&self, prompt: &str) -> Result<Vec<(String, f64)>> {
+        let answer = self.complete(json!({
+            "prompt": prompt,
+            "max_tokens": 1,
+            "temperature": 0.0,
+            "logprobs": self.listed,
+        }))?;
+        let listed = answer["choices"][0]["logprobs"]["top_logprobs"][0]
+            .as_object()
+            .map(|tokens| {
+                let scored = tokens.iter().filter_map(|(text, score)| {
+                    score
+                        .as_f64()
+                        .filter(|_| !text.is_empty())
+                        .map(|score| (text.clone(), score))
+                });
+                scored.collect::<Vec<_>>()
+            })
+            .filter(|tokens| !tokens.is_empty());
+        listed.ok_or_else(|| Error::Model {
+            action: "score with the endpoint",
+            cause: "its answer has no top_logprobs: it must know `logprobs`".to_owned(),
+        })
+    }
+}
+
+impl LanguageModel for HttpModel {
+    fn name(&self) -> &str {
+        &self.model
+    }
+
+    /// Asks the server, once a text.
+    fn count_tokens(&self, text: &str) -> Result<usize> {
+        if text.is_empty() {
+            return Ok(0);
+        }
+        let counts = || self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts().get(text) {
+            return Ok(*count);
+        }
+        let answer = self.complete(json!({"prompt": text, "max_tokens": 1, "temperature": 0.0}))?;
+        let count = answer["usage"]["prompt_tokens"]
+            .as_u64()
+            .ok_or_else(|| Error::Model {
+                action: "count tokens with the endpoint",
+                cause: "its answer has no usage.prompt_tokens".to_owned(),
+            })? as usize;
+        let mut counts = counts();
+        if counts.len() >= COUNTS_MAX {
+            counts.clear();
+        }
+        counts.insert(text.to_owned(), count);
+        Ok(count)
+    }
+
+    fn score(&self, prompt: &str, options: &[&str]) -> Result<Vec<f64>> {
+        // Options that start with the same tokens share the requests for them.
+        let mut known: HashMap<String, Vec<(String, f64)>> = HashMap::new();
+        let mut scores = Vec::with_capacity(options.len());
+        for option in options {
+            let (mut at, mut sum) = (0, 0.0);
+            while at < option.len() {
+                let before = format!("{prompt}{}", &option[..at]);
+                if !known.contains_key(&before) {
+                    let tokens = self.next_tokens(&before)?;
+                    known.insert(before.clone(), tokens);
+                }
+                let tokens = known.get(&before).map_or(&[][..], Vec::as_slice);
+                let rest = &option[at..];
+                // The longest token that the option goes on with: byte-pair encoders are greedy too.
+                let longest = tokens
+                    .iter()
+                    .filter(|(text, _)| rest.starts_with(text.as_str()))
+                    .max_by_key(|(text, _)| text.len());
+                match longest {
+                    Some((text, score)) => {
+                        sum += score.min(0.0);
+                        at += text.len();
+                    }
+                    None => {
+                        sum += tokens.iter().map(|(_, score)| *score).fold(0.0, f64::min);
+                        at = option.len();
+                    }
+                }
+            }
+            scores.push(sum);
+        }
+        Ok(scores)
+    }
+
+    fn generate(&self, prompt: &str, options: &GenerateOptions) -> Result<String> {
+        let mut body = json!({
+            "prompt": prompt,
+            "max_tokens": options.tokens_max,
+            "temperature": options.temperature,
+            "seed": options.seed,
+        });
+        if !options.stop.is_empty() {
+            body["stop"] = json!(options.stop);
+        }
+        let answer = self.complete(body)?;
+        answer["choices"][0]["text"]
+            .as_str()
+            .map(str::to_owned)
+            .ok_or_else(|| Error::Model {
+                action: "generate with the endpoint",
+                cause: "its answer has no choices[0].text".to_owned(),
+            })
+    }
+
+    fn chat(&self, system: &str, user: &str) -> String {
+        super::chat_text(self.chat_form == ChatForm::ChatMl, system, user)
+    }
+}
