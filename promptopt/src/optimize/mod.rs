@@ -4,7 +4,8 @@
 //!    locked test split ([`Dataset::split`]).
 //! 2. Plans (instruction x frame x cue x demonstrations) are drawn and scored on a few validation
 //!    examples; a Parzen estimator proposes more; the best of each tier go on to more examples
-//!    (successive halving; Jamieson and Talwalkar, 2016).
+//!    (successive halving; Jamieson and Talwalkar, 2016), beside shorter forms of them with one phrase
+//!    left out and, where there is a [`Proposer`], beside instructions that it writes.
 //! 3. For each prompt a decision rule is fitted on label words' log-probabilities and judged by
 //!    cross-fitting ([`Decision`](crate::Decision)).
 //! 4. The winner of each tier, the naive prompt and 20 draws of 5 random demonstrations are measured on
@@ -13,6 +14,7 @@
 mod assess;
 mod calibrate;
 mod checkpoint;
+mod compress;
 mod data;
 mod demos;
 mod dspy;
@@ -21,6 +23,7 @@ mod html;
 mod metric;
 mod optimizer;
 mod pareto;
+mod propose;
 mod report;
 mod search;
 mod signature;
@@ -37,6 +40,7 @@ pub use dspy::{DspyField, DspyPredictor, DspyProgram};
 pub use metric::{Judge, Metric};
 pub use optimizer::{Observer, Optimizer, Progress, RANDOM_SETS};
 pub use pareto::front;
+pub use propose::{Attempt, Evidence, ModelProposer, Proposer, Style};
 pub use report::{Baseline, Finalist, Latency, Measured, RandomBaseline, Report, TierReport};
 pub use signature::{Field, Kind, Signature};
 pub use split::{LockedTest, Split, Splits};

@@ -9,6 +9,7 @@ use super::data::{Dataset, Example};
 use super::evaluate::Evaluator;
 use super::metric::Metric;
 use super::pareto::front;
+use super::propose::Proposer;
 use super::report::{Finalist, Report};
 use super::search::{Candidate, Search};
 use super::signature::Signature;
@@ -35,7 +36,7 @@ const TIMED_PROMPTS: usize = 9;
 /// Where a run is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Progress {
-    /// What it does: `drawing`, `proposing`, `narrowing`, `timing` or `testing`.
+    /// What it does: `drawing`, `proposing`, `narrowing`, `varying` or `testing`.
     pub stage: &'static str,
     /// Prompts tried.
     pub candidates: usize,
@@ -68,6 +69,7 @@ pub struct Optimizer<'a> {
     metric: Metric,
     input_chars: usize,
     checkpoint: Option<PathBuf>,
+    proposers: Vec<&'a dyn Proposer>,
 }
 
 impl<'a> Optimizer<'a> {
@@ -83,6 +85,7 @@ impl<'a> Optimizer<'a> {
             metric: Metric::Accuracy,
             input_chars: 400,
             checkpoint: None,
+            proposers: Vec::new(),
         }
     }
 
@@ -125,6 +128,12 @@ impl<'a> Optimizer<'a> {
     /// File of scores that a stopped run goes on from.
     pub fn checkpoint(mut self, path: impl Into<PathBuf>) -> Self {
         self.checkpoint = Some(path.into());
+        self
+    }
+
+    /// Asks this proposer for instructions too; may be called for several.
+    pub fn proposer(mut self, proposer: &'a dyn Proposer) -> Self {
+        self.proposers.push(proposer);
         self
     }
 
@@ -189,6 +198,8 @@ impl<'a> Optimizer<'a> {
             caps: self.caps,
             metric: &self.metric,
             seed: self.seed,
+            train: &splits.train,
+            proposers: &self.proposers,
         };
         let candidates = search.run(self.candidates, reserve, &mut evaluator, observer)?;
         let finalists = self.finalists(&search, &candidates, &mut evaluator, observer)?;

@@ -4,12 +4,14 @@ use std::collections::HashSet;
 
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 
-use super::calibrate::{Freedom, Scored, estimate};
+use super::calibrate::{Freedom, Scored, estimate, fit};
+use super::compress::{phrases, without};
 use super::data::Example;
 use super::evaluate::{Evaluator, Probe};
 use super::metric::Metric;
 use super::optimizer::{Observer, Progress};
-use super::space::{Glue, Plan, Space};
+use super::propose::{Attempt, Evidence, Proposer};
+use super::space::{Draft, Glue, Plan, Space};
 use super::tpe::Tpe;
 use super::words::Words;
 use crate::error::{Error, Result};
@@ -24,6 +26,12 @@ const FIRST_EXAMPLES_MAX: usize = 40;
 pub(crate) const FIRST_SHARE: f64 = 0.45;
 /// Plans a tier that go on, and the share of the calls left that they get.
 const RUNGS: [(usize, f64); 3] = [(10, 0.45), (4, 0.5), (2, 1.0)];
+/// Share of the calls left after the first rung that shorter and proposed variants may take.
+const VARIANTS_SHARE: f64 = 0.3;
+/// Most instructions asked of one proposer.
+const PROPOSALS_MAX: usize = 8;
+/// Training examples that proposers see answered.
+const REFLECTED_EXAMPLES: usize = 24;
 /// Share of the plans that the estimator proposes.
 const PROPOSED_SHARE: f64 = 0.4;
 /// Draws in a row that bring nothing new before the space counts as used up.
@@ -72,6 +80,8 @@ pub(crate) struct Search<'a> {
     pub(crate) caps: [usize; 3],
     pub(crate) metric: &'a Metric,
     pub(crate) seed: u64,
+    pub(crate) train: &'a [Example],
+    pub(crate) proposers: &'a [&'a dyn Proposer],
 }
 
 impl Search<'_> {
@@ -124,7 +134,7 @@ impl Search<'_> {
             };
             self.tell(stage, &candidates, evaluator, observer);
         }
-        for (keep, share) in RUNGS {
+        for (rung, (keep, share)) in RUNGS.into_iter().enumerate() {
             let chosen = self.chosen(&candidates, keep);
             let spare = evaluator.left().saturating_sub(reserve) as f64 * share;
             let more = (spare / chosen.len().max(1) as f64) as usize;
@@ -142,8 +152,113 @@ impl Search<'_> {
                 }
                 self.tell("narrowing", &candidates, evaluator, observer);
             }
+            if rung == 0 {
+                let goal = candidates.iter().map(|c| c.scores.len()).max().unwrap_or(0);
+                let available = evaluator.left().saturating_sub(reserve);
+                let budget = (available as f64 * VARIANTS_SHARE) as usize;
+                let variants = self.variants(&candidates, goal, budget, evaluator)?;
+                for mut variant in variants {
+                    if seen.insert(variant.probe.template.source().to_owned())
+                        && variant.tokens <= self.caps[2]
+                        && goal <= evaluator.left().saturating_sub(reserve)
+                    {
+                        self.extend(&mut variant, goal, evaluator)?;
+                        candidates.push(variant);
+                        self.tell("varying", &candidates, evaluator, observer);
+                    }
+                }
+            }
         }
         Ok(candidates)
+    }
+
+    /// Proposed instructions for the best plan and shorter forms of the best prompts, as many as the
+    /// budget lets come as far as `goal`.
+    fn variants(
+        &self,
+        candidates: &[Candidate],
+        goal: usize,
+        budget: usize,
+        evaluator: &mut Evaluator<'_>,
+    ) -> Result<Vec<Candidate>> {
+        let room = budget / goal.max(1);
+        let leaders = self.chosen(candidates, 2);
+        let best = leaders
+            .iter()
+            .map(|at| &candidates[*at])
+            .max_by(|a, b| a.merit().total_cmp(&b.merit()));
+        let mut variants = Vec::new();
+        if let (Some(best), false) = (best, self.proposers.is_empty()) {
+            let each = (room / 2 / self.proposers.len()).min(PROPOSALS_MAX);
+            let asked = REFLECTED_EXAMPLES.min(self.train.len()) + each * self.proposers.len();
+            if each > 0 && asked <= budget {
+                let evidence = self.evidence(best, evaluator)?;
+                for proposer in self.proposers {
+                    evaluator.spend(each)?;
+                    for instruction in proposer.propose(&evidence, each)? {
+                        let draft = self.space.draft_with(&best.plan, &instruction)?;
+                        variants.push(self.drafted(best.plan, draft)?);
+                    }
+                }
+            }
+        }
+        let mut shorter = Vec::new();
+        for leader in leaders.iter().map(|at| &candidates[*at]) {
+            let source = leader.probe.template.source();
+            for phrase in phrases(source) {
+                let left_out = source[phrase.clone()].trim().replace('\n', " / ");
+                shorter.push(self.drafted(
+                    leader.plan,
+                    Draft {
+                        template: without(source, &phrase),
+                        glue: leader.glue,
+                        about: format!("{}; without `{left_out}`", leader.about),
+                    },
+                )?);
+            }
+        }
+        // The longest phrases first: they save most.
+        shorter.sort_by_key(|variant| variant.tokens);
+        variants.extend(shorter);
+        variants.truncate(room);
+        Ok(variants)
+    }
+
+    /// How the candidate answers training examples, by its rule as far as it is fitted.
+    fn evidence(&self, best: &Candidate, evaluator: &mut Evaluator<'_>) -> Result<Evidence> {
+        let shown: Vec<&Example> = self.train.iter().take(REFLECTED_EXAMPLES).collect();
+        let scores = evaluator.score(&best.probe, &shown)?;
+        let words = self.words(best.glue);
+        let (set, freedom) = best.reading.map_or((0, Freedom::Grouped), |reading| {
+            (reading.set, reading.freedom)
+        });
+        let scored = Scored {
+            rows: best.scores.iter().map(Vec::as_slice).collect(),
+            truth: self.truth[..best.scores.len()].to_vec(),
+        };
+        let rule = fit(
+            &scored,
+            self.labels,
+            &words.options,
+            &words.sets[set].groups,
+            freedom,
+        )?;
+        let attempts = shown
+            .iter()
+            .zip(&scores)
+            .map(|(example, row)| {
+                Ok(Attempt {
+                    inputs: example.inputs.join("\n"),
+                    answer: example.answer.clone(),
+                    given: rule.choose(row)?.label.name.clone(),
+                })
+            })
+            .collect::<Result<Vec<_>>>()?;
+        Ok(Evidence {
+            labels: self.labels.to_vec(),
+            prompt: best.probe.template.literal_text(),
+            attempts,
+        })
     }
 
     /// Positions of the best `keep` of each tier, and of the naive prompt.
@@ -174,7 +289,10 @@ impl Search<'_> {
     }
 
     fn candidate(&self, plan: Plan) -> Result<Candidate> {
-        let draft = self.space.draft(&plan)?;
+        self.drafted(plan, self.space.draft(&plan)?)
+    }
+
+    fn drafted(&self, plan: Plan, draft: Draft) -> Result<Candidate> {
         let template = Template::parse(&draft.template)?;
         let tokens = self.model.count_tokens(&template.literal_text())?;
         let options = self.words(draft.glue).options.clone();

@@ -223,6 +223,22 @@ impl<'a> Space<'a> {
         self.assemble(instruction, frame, cue, &demos, about)
     }
 
+    /// A plan with another instruction.
+    pub(crate) fn draft_with(&self, plan: &Plan, instruction: &str) -> Result<Draft> {
+        let demos: Vec<&Example> = self.demos[plan[3]]
+            .1
+            .iter()
+            .map(|at| &self.train[*at])
+            .collect();
+        let frame = Frame::ALL[plan[1]];
+        let about = format!(
+            "proposed: {instruction}; {}; {}",
+            frame.name(),
+            self.cues[plan[2]]
+        );
+        self.assemble(instruction, frame, &self.cues[plan[2]], &demos, about)
+    }
+
     /// The naive prompt behind the given demonstrations.
     pub(crate) fn naive_with(&self, demos: &[usize]) -> Result<Draft> {
         let [instruction, frame, cue, _] = self.naive();

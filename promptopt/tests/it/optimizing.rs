@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use promptopt::model::{GenerateOptions, LanguageModel};
 use promptopt::optimize::{
-    Dataset, Example, Metric, Observer, Optimizer, Progress, Report, Signature, Split,
+    Dataset, Example, Metric, ModelProposer, Observer, Optimizer, Progress, Report, Signature,
+    Split, Style,
 };
 use promptopt::{Context, Error, PromptSet, Result, Tier};
 
@@ -141,7 +142,7 @@ fn a_biased_model_is_made_right_and_every_call_is_counted() {
         "what is reported is what was asked"
     );
     assert!(report.calls <= report.calls_max);
-    assert_eq!(report.candidates, 40);
+    assert!(report.candidates >= 40, "40 drawn, and variants");
     assert_eq!(report.test_opened, 1);
     assert!(
         watch.told > 40 && watch.stages.contains("testing"),
@@ -277,6 +278,92 @@ fn a_stopped_run_goes_on_from_its_checkpoint() {
         .checkpoint(&path)
         .run(&other, &mut Watch::default());
     assert!(matches!(refused, Err(Error::Data { .. })));
+}
+
+/// Writes the same good instruction every time and keeps what it was asked.
+struct Writer(RefCell<Vec<String>>);
+
+impl LanguageModel for Writer {
+    fn name(&self) -> &str {
+        "writer"
+    }
+
+    fn count_tokens(&self, text: &str) -> Result<usize> {
+        Ok(text.len())
+    }
+
+    fn score(&self, _: &str, options: &[&str]) -> Result<Vec<f64>> {
+        Ok(vec![-1.0; options.len()])
+    }
+
+    fn generate(&self, prompt: &str, _: &GenerateOptions) -> Result<String> {
+        self.0.borrow_mut().push(prompt.to_owned());
+        Ok(" Listen for grinding noise. \n\nMore".to_owned())
+    }
+
+    fn chat(&self, _: &str, user: &str) -> String {
+        user.to_owned()
+    }
+}
+
+#[test]
+fn proposers_see_training_examples_and_their_instructions_are_tried() {
+    let model = Scripted::default();
+    let signature = signature();
+    let writer = Writer(RefCell::new(Vec::new()));
+    let grounded = ModelProposer::new(&writer, Style::Grounded);
+    let reflective = ModelProposer::new(&writer, Style::Reflective);
+    let report = optimizer(&signature, &model)
+        .proposer(&grounded)
+        .proposer(&reflective)
+        .run(&data(), &mut Watch::default())
+        .unwrap();
+    let asked = writer.0.into_inner();
+    assert!(asked.len() >= 2, "{}", asked.len());
+    assert!(
+        asked
+            .iter()
+            .any(|question| question.contains("It got these wrong"))
+    );
+    let mut splits = data()
+        .split(Split::stratified(0.3, 0.3, 0.4, 5).unwrap())
+        .unwrap();
+    for example in splits.validation.iter().chain(splits.test.open()) {
+        assert!(
+            !asked
+                .iter()
+                .any(|question| question.contains(&example.inputs[0]))
+        );
+    }
+    assert!(
+        asked
+            .iter()
+            .any(|question| question.contains(&splits.train[0].inputs[0]))
+    );
+    let tried = model.prompts.borrow();
+    assert!(
+        tried
+            .iter()
+            .any(|prompt| prompt.contains("Listen for grinding noise."))
+    );
+    assert_eq!(
+        report.calls,
+        model.calls.get() + asked.len(),
+        "proposals are calls too"
+    );
+}
+
+#[test]
+fn shorter_forms_of_good_prompts_are_tried() {
+    let seen = &shared().1;
+    let whole = "Classify the note as one of: alarm, quiet.\nNote:";
+    let shorter = "Classify the note as one of: alarm, \nNote:";
+    let tried = |start: &str| seen.iter().any(|prompt| prompt.starts_with(start));
+    assert!(tried(whole));
+    assert!(
+        tried(shorter) || tried("Classify the note as one of: quiet") || tried("alarm, quiet."),
+        "no phrase of the naive prompt was left out"
+    );
 }
 
 #[test]
