@@ -6,6 +6,7 @@ use serde_json::Value;
 
 /// A whole file: one workflow under the key `workflow`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Document {
     /// The workflow.
@@ -14,6 +15,7 @@ pub struct Document {
 
 /// One workflow.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct WorkflowDef {
     /// Its name; one version of each name is active at a time.
@@ -36,6 +38,7 @@ pub struct WorkflowDef {
 
 /// What the journal keeps of a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Durability {
     /// Nothing: a crash loses the run.
@@ -47,8 +50,10 @@ pub enum Durability {
     Step,
 }
 
-/// One step. Exactly one of `action`, `wait`, `approval` says what it does.
+/// One step. Exactly one of `action`, `set`, `wait`, `approval`, `if`, `switch`, `parallel`, `for`,
+/// `while`, `for_each`, `workflow` and `fail` says what it does.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct StepDef {
     /// Its name, under which later expressions see its output.
@@ -56,9 +61,12 @@ pub struct StepDef {
     /// Runs this registered action.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub action: Option<String>,
-    /// What the action gets; `${…}` inside strings is evaluated.
+    /// What the action or the sub-workflow gets; `${…}` inside strings is evaluated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub params: Option<Value>,
+    /// Gives this value as the output; `${…}` inside strings is evaluated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set: Option<Value>,
     /// Skips the step unless this expression is true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub condition: Option<String>,
@@ -77,10 +85,185 @@ pub struct StepDef {
     /// Waits for a person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<ApprovalDef>,
+    /// Runs `then` when this expression is true, else `else`.
+    #[serde(default, rename = "if", skip_serializing_if = "Option::is_none")]
+    pub if_: Option<String>,
+    /// Steps of `if`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub then: Option<Vec<StepDef>>,
+    /// Steps of `if` when it is false.
+    #[serde(default, rename = "else", skip_serializing_if = "Option::is_none")]
+    pub else_: Option<Vec<StepDef>>,
+    /// Runs the first of `cases` that fits this expression, else `default`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub switch: Option<String>,
+    /// Cases of `switch`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cases: Option<Vec<CaseDef>>,
+    /// Steps of `switch` when no case fits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default: Option<Vec<StepDef>>,
+    /// Runs branches beside each other; the output has one field a branch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parallel: Option<Vec<BranchDef>>,
+    /// Repeats `steps` over a range of integers.
+    #[serde(default, rename = "for", skip_serializing_if = "Option::is_none")]
+    pub for_: Option<ForDef>,
+    /// Repeats `steps` as long as this expression is true. It sees `last` (the output of the
+    /// iteration before, at first an empty object) and `index` (from 0).
+    #[serde(default, rename = "while", skip_serializing_if = "Option::is_none")]
+    pub while_: Option<String>,
+    /// Bound of `for` and `while`, which must have one: one more iteration fails the step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_iterations: Option<u64>,
+    /// Runs `steps` for each element of a list, or for each number below an integer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub for_each: Option<String>,
+    /// Name of the element inside `for_each`; default `item`.
+    #[serde(default, rename = "as", skip_serializing_if = "Option::is_none")]
+    pub as_: Option<String>,
+    /// How many elements of `for_each` are worked on at once; default 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    /// What `for_each` gives.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub collect: Collect,
+    /// Body of `for`, `while` and `for_each`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps: Option<Vec<StepDef>>,
+    /// Runs another workflow as a part of this run; `params` become its `input`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workflow: Option<String>,
+    /// The definition behind `workflow`, filled in when this one is deployed: a run never changes
+    /// because something that it uses was deployed anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub linked: Option<Box<WorkflowDef>>,
+    /// Fails with this error.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fail: Option<FailDef>,
+    /// Steps that run when this one failed for good; their output becomes its output.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub catch: Option<Vec<CatchDef>>,
+    /// The output when this step failed for good and nothing caught it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<Value>,
+    /// Undoes this step when the run fails after it; the latest step first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compensate: Option<CompensateDef>,
+    /// Stops calling the action for a while after failures in a row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub breaker: Option<BreakerDef>,
+}
+
+/// A case of `switch`: `is` compares with the expression, `when` is a condition of its own.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct CaseDef {
+    /// The value that the expression must have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub is: Option<Value>,
+    /// The condition that must hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<String>,
+    /// What to do.
+    pub steps: Vec<StepDef>,
+}
+
+/// A branch of `parallel`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct BranchDef {
+    /// Its field in the output.
+    pub id: String,
+    /// What to do.
+    pub steps: Vec<StepDef>,
+}
+
+/// A range of integers: from `from` (default 0) below `to`, in steps of `by` (default 1).
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ForDef {
+    /// Name of the number inside the body; default `i`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub var: Option<String>,
+    /// First number: an integer, or `${…}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Value>,
+    /// The end, not included: an integer, or `${…}`.
+    pub to: Value,
+    /// Distance of two numbers, not 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Value>,
+}
+
+/// What `for_each` gives as its output.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Collect {
+    /// The outputs in the order of the elements; at most 10,000.
+    #[default]
+    List,
+    /// Only `{"count": n}`: memory and log stay small however many elements there are.
+    Count,
+}
+
+/// A deliberate failure.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct FailDef {
+    /// Name of the error.
+    pub error: String,
+    /// What happened; `${…}` is evaluated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// What to do about a failure. The steps see `error.name`, `error.message` and `error.step`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct CatchDef {
+    /// Only errors of these names; default: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on: Option<Vec<String>>,
+    /// What to do.
+    pub steps: Vec<StepDef>,
+}
+
+/// How to undo a step.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct CompensateDef {
+    /// Runs this registered action.
+    pub action: String,
+    /// What it gets, evaluated when the step succeeded; the step's own id names its output.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub params: Option<Value>,
+    /// Tries again after failures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<RetryDef>,
+}
+
+/// A circuit breaker on an action, shared by all runs and kept over restarts.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct BreakerDef {
+    /// Failures in a row that open it.
+    pub failures: u32,
+    /// How long calls fail at once (error `CircuitOpen`) before one is let through to probe.
+    pub reset: String,
 }
 
 /// How to try again: the semantics of Amazon States Language.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RetryDef {
     /// Attempts after the first one.
@@ -104,6 +287,7 @@ pub struct RetryDef {
 
 /// Whether pauses between attempts are spread.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Jitter {
     /// Exact pauses.
@@ -115,6 +299,7 @@ pub enum Jitter {
 
 /// What a step waits for: `for` a span, or an `event`, optionally with a `key` and a `timeout`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct WaitDef {
     /// A span such as `30s`, or `${…}` giving a span or a number of seconds.
@@ -133,6 +318,7 @@ pub struct WaitDef {
 
 /// A person's decision.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ApprovalDef {
     /// What the person is asked; `${…}` is evaluated.

@@ -40,6 +40,8 @@ struct Outline {
 #[derive(Deserialize)]
 struct OutlineBlock {
     #[serde(default)]
+    id: String,
+    #[serde(default)]
     steps: Vec<Spanned<OutlineStep>>,
 }
 
@@ -47,16 +49,53 @@ struct OutlineBlock {
 struct OutlineStep {
     #[serde(default)]
     id: String,
+    #[serde(default)]
+    then: Vec<Spanned<OutlineStep>>,
+    #[serde(default, rename = "else")]
+    else_: Vec<Spanned<OutlineStep>>,
+    #[serde(default)]
+    default: Vec<Spanned<OutlineStep>>,
+    #[serde(default)]
+    steps: Vec<Spanned<OutlineStep>>,
+    #[serde(default)]
+    cases: Vec<OutlineBlock>,
+    #[serde(default)]
+    parallel: Vec<OutlineBlock>,
+    #[serde(default)]
+    catch: Vec<OutlineBlock>,
 }
 
 /// Line of each step by its path. Empty when the outline cannot be read; messages then lack lines.
 fn lines(text: &str) -> HashMap<String, u64> {
     let mut found = HashMap::new();
     if let Ok(outline) = serde_saphyr::from_str::<Outline>(text) {
-        for step in outline.workflow.steps {
-            // Of two steps with one id the later is at fault.
-            found.insert(step.value.id, step.referenced.line());
-        }
+        collect("", &outline.workflow.steps, &mut found);
     }
     found
+}
+
+fn collect(path: &str, steps: &[Spanned<OutlineStep>], found: &mut HashMap<String, u64>) {
+    for step in steps {
+        let outline = &step.value;
+        let here = if path.is_empty() {
+            outline.id.clone()
+        } else {
+            format!("{path}/{}", outline.id)
+        };
+        collect(&format!("{here}/then"), &outline.then, found);
+        collect(&format!("{here}/else"), &outline.else_, found);
+        collect(&format!("{here}/default"), &outline.default, found);
+        collect(&format!("{here}/steps"), &outline.steps, found);
+        for (index, case) in outline.cases.iter().enumerate() {
+            collect(&format!("{here}/case{index}"), &case.steps, found);
+        }
+        for branch in &outline.parallel {
+            collect(&format!("{here}/{}", branch.id), &branch.steps, found);
+        }
+        for (index, catch) in outline.catch.iter().enumerate() {
+            collect(&format!("{here}/catch{index}"), &catch.steps, found);
+        }
+        // Of two steps with one id the later is at fault.
+        found.insert(here, step.referenced.line());
+    }
 }

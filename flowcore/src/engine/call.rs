@@ -105,6 +105,7 @@ pub struct Call {
     pub(crate) token: Token,
     pub(crate) plan: Arc<Plan>,
     pub(crate) block: u32,
+    pub(crate) path: Arc<str>,
     pub(crate) action: Arc<str>,
     pub(crate) params: Value,
     pub(crate) input: Arc<Value>,
@@ -161,6 +162,12 @@ impl Call {
             .map_or("", |step| &step.id)
     }
 
+    /// Path of the steps around this one, with iterations and a slash at the end, such as
+    /// `pens[3]/`; empty at the top.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
     /// 1 for the first attempt.
     pub fn attempt(&self) -> u32 {
         self.token.at.attempt
@@ -181,7 +188,7 @@ impl Call {
             &self.plan.hash.to_string(),
             &self.token.run.to_string(),
             &self.started_at.as_millis().to_string(),
-            &self.token.at.frame.to_string(),
+            &self.path,
             self.step(),
         ];
         for part in parts {

@@ -1,6 +1,9 @@
 //! The engine: runs, timers and the journal, without threads, clock or I/O other than the journal.
 
+mod breaker;
 mod call;
+mod events;
+mod query;
 mod recovery;
 
 pub use call::{ActionError, ActionFuture, ActionResult, Call, Command, Output, Token, Work};
@@ -17,10 +20,8 @@ use serde_json::Value;
 use crate::definition::Durability;
 use crate::error::{Error, Result};
 use crate::journal::{Batch, Journal, Op, StateWrites};
-use crate::plan::{DefinitionHash, Kind, Plan, Workflow};
-use crate::run::{
-    Decision, Effect, Event, Failure, Mail, Place, Record, Run, RunId, RunInfo, RunStatus, StepInfo,
-};
+use crate::plan::{DefinitionHash, Kind, Plan, Workflow, link};
+use crate::run::{Effect, Event, Failure, Place, Record, Run, RunId, RunInfo};
 use crate::time::Timestamp;
 
 /// Spaces of the journal.
@@ -59,6 +60,7 @@ pub struct Engine<J> {
     run_reserved: u64,
     recovered: bool,
     stale_results: u64,
+    breakers: HashMap<String, breaker::BreakerState>,
 }
 
 /// A timer: when, and for frame, step and attempt of which run. Old ones stay until they are due.
@@ -92,6 +94,7 @@ impl<J: Journal> Engine<J> {
             run_reserved: 1,
             recovered: false,
             stale_results: 0,
+            breakers: HashMap::new(),
         }
     }
 
@@ -142,8 +145,9 @@ impl<J: Journal> Engine<J> {
     /// the definition that they began with.
     ///
     /// # Errors
-    /// An action that is not registered.
+    /// An action that is not registered, or a sub-workflow that was not deployed before.
     pub fn deploy(&mut self, workflow: Workflow) -> Result<DefinitionHash> {
+        let workflow = self.link(workflow)?;
         let deployed = self.bind(Arc::clone(&workflow.plan))?;
         let hash = workflow.plan.hash;
         self.deployed.insert(hash, deployed);
@@ -157,6 +161,20 @@ impl<J: Journal> Engine<J> {
             });
         }
         Ok(hash)
+    }
+
+    /// Puts the active definitions behind `workflow` steps into the definition.
+    fn link(&self, workflow: Workflow) -> Result<Workflow> {
+        let mut definition = workflow.plan.definition.clone();
+        let find = |name: &str| {
+            let hash = self.active.get(name)?;
+            Some(self.deployed.get(hash)?.plan.definition.clone())
+        };
+        match link(&mut definition.steps, &find) {
+            Ok(true) => Workflow::from_definition(definition),
+            Ok(false) => Ok(workflow),
+            Err(workflow) => Err(Error::UnknownWorkflow { workflow }),
+        }
     }
 
     fn bind(&self, plan: Arc<Plan>) -> Result<Deployed> {
@@ -343,108 +361,7 @@ impl<J: Journal> Engine<J> {
         durable && self.journal.state_writes() == StateWrites::Atomic
     }
 
-    /// Hands an event to one run: to the step that waits for it, else it is kept for a later one.
-    ///
-    /// # Errors
-    /// [`Error::UnknownRun`] when no such run is live.
-    pub fn signal(
-        &mut self,
-        run: RunId,
-        name: &str,
-        key: Option<&str>,
-        data: Value,
-        now: Timestamp,
-    ) -> Result<()> {
-        self.ensure_recovered(now)?;
-        self.live(run)?;
-        let event = Event::Signal {
-            name: name.to_owned(),
-            key: key.map(str::to_owned),
-            data,
-        };
-        self.queue.push_back((run, event, Vec::new()));
-        Ok(())
-    }
-
-    /// Hands an event to every live run with a step that waits for it now; returns how many.
-    ///
-    /// # Errors
-    /// A journal that failed while runs were read back.
-    pub fn publish(
-        &mut self,
-        name: &str,
-        key: Option<&str>,
-        data: Value,
-        now: Timestamp,
-    ) -> Result<usize> {
-        self.ensure_recovered(now)?;
-        let mail = Mail {
-            name: name.to_owned(),
-            key: key.map(str::to_owned),
-            data,
-        };
-        let mut waiting: Vec<RunId> = self
-            .runs
-            .values()
-            .filter(|run| run.awaits(&mail))
-            .map(|run| run.id)
-            .collect();
-        waiting.sort_unstable();
-        for run in &waiting {
-            let event = Event::Signal {
-                name: mail.name.clone(),
-                key: mail.key.clone(),
-                data: mail.data.clone(),
-            };
-            self.queue.push_back((*run, event, Vec::new()));
-        }
-        Ok(waiting.len())
-    }
-
-    /// Answers the approval step `step` of a run.
-    ///
-    /// # Errors
-    /// [`Error::UnknownRun`], or [`Error::WrongState`] when that step waits for nobody.
-    pub fn decide(
-        &mut self,
-        run: RunId,
-        step: &str,
-        decision: Decision,
-        now: Timestamp,
-    ) -> Result<()> {
-        self.ensure_recovered(now)?;
-        let event = Event::Decide {
-            step: step.to_owned(),
-            decision,
-        };
-        if !self.live(run)?.accepts(&event, now) {
-            return Err(Error::WrongState {
-                run,
-                message: format!("step `{step}` does not wait for a decision"),
-            });
-        }
-        self.queue.push_back((run, event, Vec::new()));
-        Ok(())
-    }
-
-    /// Ends a run; what its actions still return is dropped.
-    ///
-    /// # Errors
-    /// [`Error::UnknownRun`] when no such run is live.
-    pub fn cancel(&mut self, run: RunId, reason: &str, now: Timestamp) -> Result<()> {
-        self.ensure_recovered(now)?;
-        self.live(run)?;
-        self.queue.push_back((
-            run,
-            Event::Cancel {
-                reason: reason.to_owned(),
-            },
-            Vec::new(),
-        ));
-        Ok(())
-    }
-
-    fn live(&self, run: RunId) -> Result<&Run> {
+    pub(crate) fn live(&self, run: RunId) -> Result<&Run> {
         self.runs.get(&run).ok_or(Error::UnknownRun { run })
     }
 
@@ -532,6 +449,10 @@ impl<J: Journal> Engine<J> {
         } else {
             event
         };
+        self.count_for_breaker(id, &event, now);
+        let Some(run) = self.runs.get_mut(&id) else {
+            return Ok(());
+        };
         let mut effects = std::mem::take(&mut self.effects);
         run.apply(event, now, &mut effects);
         self.act(id, &mut effects, now);
@@ -547,7 +468,7 @@ impl<J: Journal> Engine<J> {
                     at,
                     params,
                     deadline,
-                } => self.execute(id, at, params, deadline),
+                } => self.execute(id, at, params, deadline, now),
                 Effect::Timer { at, due } => {
                     self.timers
                         .push(Reverse((due, id, at.frame, at.step, at.attempt)));
@@ -568,13 +489,21 @@ impl<J: Journal> Engine<J> {
         }
     }
 
-    fn execute(&mut self, id: RunId, at: Place, params: Value, deadline: Option<Timestamp>) {
+    fn execute(
+        &mut self,
+        id: RunId,
+        at: Place,
+        params: Value,
+        deadline: Option<Timestamp>,
+        now: Timestamp,
+    ) {
         let Some(run) = self.runs.get(&id) else {
             return;
         };
-        let Some(block) = run.frames.get(at.frame as usize).map(|frame| frame.block) else {
+        let Some(frame) = run.frame(at.frame) else {
             return;
         };
+        let block = frame.block;
         let Some(deployed) = self.deployed.get(&run.plan.hash) else {
             return;
         };
@@ -588,8 +517,14 @@ impl<J: Journal> Engine<J> {
         let Kind::Action { action, .. } = &step.kind else {
             return;
         };
+        if step.breaker.is_some() && self.breaker_is_open(action, now) {
+            self.queue
+                .push_back((id, breaker::stopped(at, action), Vec::new()));
+            return;
+        }
         self.commands.push(Command::Execute(Call {
             token: Token { run: id, at },
+            path: Arc::clone(&frame.path),
             plan: Arc::clone(&run.plan),
             block,
             action: Arc::clone(action),
@@ -651,114 +586,6 @@ impl<J: Journal> Engine<J> {
             failure: run.failure.clone(),
             key: self.keys.get(&run.id).cloned(),
         }
-    }
-
-    /// When something is due by itself: call [`step`](Self::step) then. `None` without timers.
-    pub fn next_wake(&self) -> Option<Timestamp> {
-        self.timers.peek().map(|Reverse((due, ..))| *due)
-    }
-
-    /// Whether a call of [`step`](Self::step) would do something without time passing.
-    pub fn has_work(&self) -> bool {
-        !self.queue.is_empty() || !self.commands.is_empty() || !self.batch.ops.is_empty()
-    }
-
-    /// Where a run stands, live or ended.
-    ///
-    /// # Errors
-    /// [`Error::UnknownRun`], or a journal that failed.
-    pub fn status(&self, run: RunId) -> Result<RunInfo> {
-        if let Some(found) = self.runs.get(&run) {
-            return Ok(self.describe(found));
-        }
-        if let Some(info) = self.parked.get(&run) {
-            return Ok(info.clone());
-        }
-        // An end that the next step() will commit is already true.
-        let pending = self.batch.ops.iter().find_map(|op| match op {
-            Op::Put {
-                space: space::ENDED,
-                key,
-                value,
-            } if *key == run_key(run) => Some(value.clone()),
-            _ => None,
-        });
-        let stored = match pending {
-            Some(value) => Some(value),
-            None => self.journal.get(space::ENDED, &run_key(run))?,
-        };
-        let bytes = stored.ok_or(Error::UnknownRun { run })?;
-        serde_json::from_slice(&bytes).map_err(|error| Error::Corrupt {
-            run,
-            message: error.to_string(),
-        })
-    }
-
-    /// Every run that has not ended, by ascending number.
-    pub fn live_runs(&self) -> Vec<RunInfo> {
-        let live = self.runs.values().map(|run| self.describe(run));
-        let parked = self
-            .parked
-            .values()
-            .filter(|info| info.status == RunStatus::Parked)
-            .cloned();
-        let mut all: Vec<RunInfo> = live.chain(parked).collect();
-        all.sort_by_key(|info| info.id);
-        all
-    }
-
-    /// Up to `limit` ended runs after run `after` (0 from the beginning), by ascending number.
-    ///
-    /// # Errors
-    /// A journal that failed.
-    pub fn ended_runs(&self, after: RunId, limit: usize) -> Result<Vec<RunInfo>> {
-        let page = self.journal.scan(space::ENDED, &run_key(after), limit)?;
-        page.iter()
-            .map(|(key, bytes)| {
-                let run = RunId::new(key.parse().unwrap_or_default());
-                serde_json::from_slice(bytes).map_err(|error| Error::Corrupt {
-                    run,
-                    message: error.to_string(),
-                })
-            })
-            .collect()
-    }
-
-    /// The steps of a live run, in the order of the definition.
-    ///
-    /// # Errors
-    /// [`Error::UnknownRun`] when no such run is live.
-    pub fn steps(&self, run: RunId) -> Result<Vec<StepInfo>> {
-        let run = self.live(run)?;
-        let mut infos = Vec::new();
-        for frame in &run.frames {
-            let Some(block) = run.plan.blocks.get(frame.block as usize) else {
-                continue;
-            };
-            infos.extend(
-                block
-                    .steps
-                    .iter()
-                    .zip(&frame.cells)
-                    .map(|(step, cell)| StepInfo {
-                        path: step.id.to_string(),
-                        status: cell.status,
-                        attempts: cell.attempt,
-                        output: if cell.status.has_output() {
-                            cell.output.clone()
-                        } else {
-                            Value::Null
-                        },
-                        deadline: cell.deadline,
-                    }),
-            );
-        }
-        Ok(infos)
-    }
-
-    /// Results that came for an attempt that had already timed out, been cancelled or answered.
-    pub fn stale_results(&self) -> u64 {
-        self.stale_results
     }
 
     fn ensure_recovered(&mut self, now: Timestamp) -> Result<()> {

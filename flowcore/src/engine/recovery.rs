@@ -31,6 +31,7 @@ impl<J: Journal> Engine<J> {
             self.run_next = next.unwrap_or(self.run_next);
             self.run_reserved = self.run_next;
         }
+        self.recover_breakers()?;
         self.recovered = true;
         let mut after = String::new();
         loop {

@@ -1,57 +1,49 @@
 //! Checks a definition and turns names into numbers.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{Block, DefinitionHash, Kind, Plan, Retry, SLOT_INPUT, Step, Template};
-use crate::definition::{StepDef, WorkflowDef};
+use super::names::{BlockNames, loop_names};
+use super::{
+    Arm, Block, Breaker, Catch, Compensate, DefinitionHash, Kind, Plan, Retry, SLOT_INDEX,
+    SLOT_ITEM, Step, Template,
+};
+use crate::definition::{RetryDef, StepDef, WorkflowDef};
 use crate::error::{Error, Result};
-use crate::expr::{ExprError, Names, Program, Slot};
+use crate::expr::{ExprError, Names, Program};
 use crate::time::parse_span;
 
-/// Most steps in one workflow.
+/// Most steps in one workflow, with those of its sub-workflows.
 pub(crate) const STEPS_MAX: usize = 4_096;
+/// Deepest nesting of blocks.
+pub(crate) const DEPTH_MAX: usize = 24;
+/// Most elements that `for_each` works on at once.
+pub(crate) const LIMIT_MAX: u32 = 1_024;
 
 /// Line of the step with this path (ids joined by `/`).
 pub(crate) type Lines<'l> = &'l dyn Fn(&str) -> Option<u64>;
 
 pub(crate) fn compile(definition: WorkflowDef, lines: Lines<'_>) -> Result<Plan> {
     let whole = Site {
-        path: &definition.name,
+        path: definition.name.clone(),
         line: None,
     };
     if definition.name.trim().is_empty() {
         return Err(whole.invalid("a workflow needs a name"));
     }
-    if definition.steps.is_empty() {
-        return Err(whole.invalid("a workflow needs at least one step"));
-    }
-    if definition.steps.len() > STEPS_MAX {
-        let found = definition.steps.len() as u64;
-        return Err(Error::Limit {
-            what: "steps of a workflow",
-            found,
-            limit: STEPS_MAX as u64,
-        });
-    }
-    let names = BlockNames::new(&definition.steps, lines)?;
-    let mut steps = Vec::with_capacity(definition.steps.len());
-    for step in &definition.steps {
-        let site = Site {
-            path: &step.id,
-            line: lines(&step.id),
-        };
-        steps.push(compile_step(step, &site, &names)?);
-    }
-    let entry = connect(&definition.steps, &mut steps, &names, lines)?;
+    let mut compiler = Compiler {
+        blocks: Vec::new(),
+        lines,
+        steps: 0,
+        workflows: vec![definition.name.clone()],
+    };
+    let names = BlockNames::root(&definition.steps);
+    compiler.block("", &definition.name, &definition.steps, &names)?;
     let output = match &definition.output {
-        Some(text) => Some(
-            Program::compile(text, &names)
-                .map_err(|error| whole.expression("output", text, &error))?,
-        ),
+        Some(text) => Some(whole.program("output", text, &names)?),
         None => None,
     };
     let source = serde_json::to_vec(&definition).map_err(|error| Error::Format {
@@ -60,22 +52,22 @@ pub(crate) fn compile(definition: WorkflowDef, lines: Lines<'_>) -> Result<Plan>
     Ok(Plan {
         hash: DefinitionHash::of(&source),
         durability: definition.durability,
-        blocks: vec![Block { steps, entry }],
+        blocks: compiler.blocks,
         output,
         definition,
     })
 }
 
 /// The place in a definition that a message is about.
-struct Site<'s> {
-    path: &'s str,
+pub(super) struct Site {
+    path: String,
     line: Option<u64>,
 }
 
-impl Site<'_> {
-    fn invalid(&self, message: impl Into<String>) -> Error {
+impl Site {
+    pub(super) fn invalid(&self, message: impl Into<String>) -> Error {
         Error::Invalid {
-            step: self.path.to_owned(),
+            step: self.path.clone(),
             line: self.line,
             message: message.into(),
         }
@@ -85,8 +77,8 @@ impl Site<'_> {
         self.invalid(format!("{field} `{text}`: {error}"))
     }
 
+    /// An expression, bare or as `${…}`.
     fn program(&self, field: &str, text: &str, names: &dyn Names) -> Result<Program> {
-        // A condition may be written bare or as `${…}`.
         let bare = text.trim();
         let bare = bare
             .strip_prefix("${")
@@ -133,20 +125,97 @@ impl Site<'_> {
         }
         Ok(template)
     }
+
+    fn retry(&self, retry: &RetryDef) -> Result<Retry> {
+        let rate = retry.backoff_rate.unwrap_or(2.0);
+        if !(1.0..=1000.0).contains(&rate) {
+            return Err(self.invalid("retry.backoff_rate lies between 1 and 1000"));
+        }
+        let interval = match &retry.interval {
+            Some(text) => self.span("retry.interval", text)?,
+            None => Duration::from_secs(1),
+        };
+        let interval_max = retry
+            .max_interval
+            .as_ref()
+            .map(|text| self.span("retry.max_interval", text))
+            .transpose()?;
+        let on = retry.on.clone();
+        Ok(Retry {
+            attempts_max: retry.max_attempts,
+            interval,
+            rate,
+            interval_max,
+            jitter: retry.jitter,
+            on,
+        })
+    }
 }
 
-struct BlockNames {
-    steps: HashMap<String, u16>,
+pub(super) struct Compiler<'l> {
+    blocks: Vec<Block>,
+    lines: Lines<'l>,
+    steps: usize,
+    /// Names of the workflows around, so that none contains itself.
+    workflows: Vec<String>,
 }
 
-impl BlockNames {
-    fn new(steps: &[StepDef], lines: Lines<'_>) -> Result<Self> {
-        let mut names = HashMap::with_capacity(steps.len());
-        for (index, step) in steps.iter().enumerate() {
-            let site = Site {
-                path: &step.id,
-                line: lines(&step.id),
-            };
+impl Compiler<'_> {
+    pub(super) fn site(&self, path: &str, step: &StepDef) -> Site {
+        let path = join(path, &step.id);
+        Site {
+            line: (self.lines)(&path),
+            path,
+        }
+    }
+
+    /// Compiles the steps of one block; `owner` is blamed when there are none.
+    fn block(
+        &mut self,
+        path: &str,
+        owner: &str,
+        defs: &[StepDef],
+        names: &BlockNames<'_>,
+    ) -> Result<u32> {
+        let whole = Site {
+            path: owner.to_owned(),
+            line: (self.lines)(owner),
+        };
+        if defs.is_empty() {
+            return Err(whole.invalid("needs at least one step"));
+        }
+        self.steps += defs.len();
+        if self.steps > STEPS_MAX {
+            let (found, limit) = (self.steps as u64, STEPS_MAX as u64);
+            return Err(Error::Limit {
+                what: "steps of a workflow",
+                found,
+                limit,
+            });
+        }
+        if path.matches('/').count() > DEPTH_MAX {
+            return Err(whole.invalid(format!("nested deeper than {DEPTH_MAX} blocks")));
+        }
+        let number = u32::try_from(self.blocks.len()).unwrap_or(u32::MAX);
+        // Reserved, because the blocks inside get their numbers while this one is compiled.
+        self.blocks.push(Block {
+            steps: Vec::new(),
+            entry: Vec::new(),
+        });
+        self.check_ids(path, defs, names)?;
+        let mut steps = Vec::with_capacity(defs.len());
+        for step in defs {
+            steps.push(self.step(path, step, names)?);
+        }
+        let entry = self.connect(path, defs, &mut steps, names)?;
+        self.blocks[number as usize] = Block { steps, entry };
+        Ok(number)
+    }
+
+    fn check_ids(&self, path: &str, defs: &[StepDef], names: &BlockNames<'_>) -> Result<()> {
+        let mut seen = HashSet::new();
+        for step in defs {
+            let site = self.site(path, step);
             let legal = |c: char| c.is_ascii_alphanumeric() || c == '_';
             let start = step
                 .id
@@ -155,206 +224,372 @@ impl BlockNames {
                 return Err(site
                     .invalid("an id is letters, digits and `_`, so that expressions can name it"));
             }
-            if step.id == "input" {
-                return Err(
-                    site.invalid("`input` names the data of the trigger; choose another id")
-                );
+            let taken = names.extra.iter().any(|(name, _)| *name == step.id);
+            if taken || matches!(step.id.as_str(), "input" | "error" | "last" | "index") {
+                return Err(site.invalid(format!(
+                    "`{}` has a meaning of its own here; choose another id",
+                    step.id
+                )));
             }
-            if names
-                .insert(
-                    step.id.clone(),
-                    u16::try_from(index).unwrap_or(u16::MAX - 1),
-                )
-                .is_some()
-            {
+            if !seen.insert(step.id.as_str()) {
                 return Err(site.invalid("two steps have this id"));
             }
         }
-        Ok(Self { steps: names })
+        Ok(())
     }
-}
 
-impl Names for BlockNames {
-    fn slot(&self, name: &str) -> Option<Slot> {
-        if name == "input" {
-            return Some(Slot {
-                depth: 0,
-                index: SLOT_INPUT,
+    fn step(&mut self, path: &str, step: &StepDef, names: &BlockNames<'_>) -> Result<Step> {
+        let site = self.site(path, step);
+        check_one_kind(step, &site)?;
+        let kind = self.kind(step, &site, names)?;
+        let condition = step
+            .condition
+            .as_ref()
+            .map(|text| site.program("condition", text, names))
+            .transpose()?;
+        let retry = step
+            .retry
+            .as_ref()
+            .map(|retry| site.retry(retry))
+            .transpose()?;
+        let timeout = step
+            .timeout
+            .as_ref()
+            .map(|text| site.span("timeout", text))
+            .transpose()?;
+        let mut catch = Vec::new();
+        for (index, def) in step.catch.iter().flatten().enumerate() {
+            let inner = BlockNames::inner(&def.steps, &[("error", SLOT_ITEM)], names);
+            let inside = format!("{}/catch{index}", site.path);
+            let block = self.block(&inside, &site.path, &def.steps, &inner)?;
+            catch.push(Catch {
+                on: def.on.clone(),
+                block,
             });
         }
-        self.steps.get(name).map(|index| Slot {
-            depth: 0,
-            index: *index,
+        let fallback = step
+            .fallback
+            .as_ref()
+            .map(|value| site.template("fallback", value, names))
+            .transpose()?;
+        let compensate = self.compensate(step, &site, names)?;
+        let breaker = match &step.breaker {
+            Some(_) if step.action.is_none() => {
+                return Err(site.invalid("a breaker belongs to an action"));
+            }
+            Some(def) if def.failures == 0 => {
+                return Err(site.invalid("breaker.failures is at least 1"));
+            }
+            Some(def) => Some(Breaker {
+                failures: def.failures,
+                reset: site.span("breaker.reset", &def.reset)?,
+            }),
+            None => None,
+        };
+        Ok(Step {
+            id: step.id.as_str().into(),
+            kind,
+            condition,
+            needs: 0,
+            next: Box::default(),
+            retry,
+            timeout,
+            catch,
+            fallback,
+            compensate,
+            breaker,
         })
     }
 
-    fn explain(&self, name: &str) -> String {
-        format!("unknown name `{name}`; known are `input` and the ids of the steps")
+    fn compensate(
+        &mut self,
+        step: &StepDef,
+        site: &Site,
+        names: &BlockNames<'_>,
+    ) -> Result<Option<Compensate>> {
+        let Some(def) = &step.compensate else {
+            return Ok(None);
+        };
+        let params = site.template(
+            "compensate.params",
+            def.params.as_ref().unwrap_or(&Value::Null),
+            names,
+        )?;
+        // One step that takes what was evaluated when the original succeeded.
+        let undo = StepDef {
+            id: "undo".to_owned(),
+            action: Some(def.action.clone()),
+            params: Some(Value::from("${item}")),
+            retry: def.retry.clone(),
+            ..StepDef::default()
+        };
+        let steps = [undo];
+        let inner = BlockNames::inner(&steps, &[("item", SLOT_ITEM)], names);
+        let block = self.block(
+            &format!("{}/compensate", site.path),
+            &site.path,
+            &steps,
+            &inner,
+        )?;
+        Ok(Some(Compensate { params, block }))
+    }
+
+    fn inner(
+        &mut self,
+        site: &Site,
+        part: &str,
+        steps: Option<&Vec<StepDef>>,
+        extra: &[(&str, u16)],
+        names: &BlockNames<'_>,
+    ) -> Result<u32> {
+        let Some(steps) = steps else {
+            return Err(site.invalid(format!("needs `{part}`")));
+        };
+        let inner = BlockNames::inner(steps, extra, names);
+        self.block(&format!("{}/{part}", site.path), &site.path, steps, &inner)
+    }
+
+    fn kind(&mut self, step: &StepDef, site: &Site, names: &BlockNames<'_>) -> Result<Kind> {
+        let params = step.params.as_ref().unwrap_or(&Value::Null);
+        if let Some(action) = &step.action {
+            Ok(Kind::Action {
+                action: Arc::from(action.as_str()),
+                params: site.template("params", params, names)?,
+            })
+        } else if let Some(value) = &step.set {
+            Ok(Kind::Set {
+                value: site.template("set", value, names)?,
+            })
+        } else if let Some(fail) = &step.fail {
+            let message = site.text("fail.message", &fail.message, names)?;
+            Ok(Kind::Fail {
+                error: fail.error.as_str().into(),
+                message,
+            })
+        } else if let Some(wait) = &step.wait {
+            match (&wait.span, &wait.event) {
+                (Some(_), None) => {
+                    let span = site.span_template("wait.for", &wait.span, names)?;
+                    Ok(Kind::WaitFor {
+                        span: span.unwrap_or(Template::Constant(Value::Null)),
+                    })
+                }
+                (None, Some(event)) => Ok(Kind::WaitEvent {
+                    event: event.as_str().into(),
+                    key: site.text("wait.key", &wait.key, names)?,
+                    timeout: site.span_template("wait.timeout", &wait.timeout, names)?,
+                }),
+                _ => Err(site.invalid("wait needs either `for` or `event`")),
+            }
+        } else if let Some(approval) = &step.approval {
+            Ok(Kind::Approval {
+                prompt: site.text("approval.prompt", &approval.prompt, names)?,
+                timeout: site.span_template("approval.timeout", &approval.timeout, names)?,
+            })
+        } else if let Some(test) = &step.if_ {
+            let test = site.program("if", test, names)?;
+            let mut arms = vec![Arm {
+                test: Some(test),
+                block: self.inner(site, "then", step.then.as_ref(), &[], names)?,
+            }];
+            if step.else_.is_some() {
+                arms.push(Arm {
+                    test: None,
+                    block: self.inner(site, "else", step.else_.as_ref(), &[], names)?,
+                });
+            }
+            Ok(Kind::Branch { arms })
+        } else if let Some(subject) = &step.switch {
+            self.switch(step, subject, site, names)
+        } else if let Some(branches) = &step.parallel {
+            if branches.is_empty() {
+                return Err(site.invalid("parallel needs at least one branch"));
+            }
+            let mut compiled = Vec::with_capacity(branches.len());
+            for branch in branches {
+                if compiled
+                    .iter()
+                    .any(|(id, _): &(Box<str>, u32)| **id == *branch.id)
+                {
+                    return Err(site.invalid(format!("two branches are called `{}`", branch.id)));
+                }
+                let block = self.inner(site, &branch.id, Some(&branch.steps), &[], names)?;
+                compiled.push((branch.id.as_str().into(), block));
+            }
+            Ok(Kind::Parallel { branches: compiled })
+        } else {
+            self.repeated(step, site, names)
+        }
+    }
+
+    fn switch(
+        &mut self,
+        step: &StepDef,
+        subject: &str,
+        site: &Site,
+        names: &BlockNames<'_>,
+    ) -> Result<Kind> {
+        site.program("switch", subject, names)?;
+        let subject = subject.trim();
+        let subject = subject
+            .strip_prefix("${")
+            .and_then(|rest| rest.strip_suffix('}'))
+            .unwrap_or(subject);
+        let mut arms = Vec::new();
+        for (index, case) in step.cases.iter().flatten().enumerate() {
+            let test = match (&case.is, &case.when) {
+                // JSON literals are literals of the expression language too.
+                (Some(value), None) => {
+                    site.program("cases.is", &format!("({subject}) == {value}"), names)?
+                }
+                (None, Some(when)) => site.program("cases.when", when, names)?,
+                _ => return Err(site.invalid("a case has either `is` or `when`")),
+            };
+            let block = self.inner(site, &format!("case{index}"), Some(&case.steps), &[], names)?;
+            arms.push(Arm {
+                test: Some(test),
+                block,
+            });
+        }
+        if arms.is_empty() {
+            return Err(site.invalid("switch needs `cases`"));
+        }
+        if step.default.is_some() {
+            let block = self.inner(site, "default", step.default.as_ref(), &[], names)?;
+            arms.push(Arm { test: None, block });
+        }
+        Ok(Kind::Branch { arms })
+    }
+
+    /// Loops and sub-workflows.
+    fn repeated(&mut self, step: &StepDef, site: &Site, names: &BlockNames<'_>) -> Result<Kind> {
+        let bound = || {
+            let missing =
+                || site.invalid("a loop needs `max_iterations`, so that it ends whatever happens");
+            step.max_iterations.ok_or_else(missing)
+        };
+        if let Some(test) = &step.while_ {
+            let iterations_max = bound()?;
+            let extra = [("last", SLOT_ITEM), ("index", SLOT_INDEX)];
+            let block = self.inner(site, "steps", step.steps.as_ref(), &extra, names)?;
+            let steps = step.steps.as_deref().unwrap_or_default();
+            let test = site.program("while", test, &BlockNames::inner(steps, &extra, names))?;
+            Ok(Kind::While {
+                test,
+                block,
+                iterations_max,
+            })
+        } else if let Some(range) = &step.for_ {
+            let iterations_max = bound()?;
+            let extra = loop_names(range.var.as_deref().unwrap_or("i"));
+            let part = |field: &str, value: &Option<Value>, default: i64| {
+                site.template(
+                    field,
+                    value.as_ref().unwrap_or(&Value::from(default)),
+                    names,
+                )
+            };
+            let (from, by) = (
+                part("for.from", &range.from, 0)?,
+                part("for.by", &range.by, 1)?,
+            );
+            let to = site.template("for.to", &range.to, names)?;
+            let block = self.inner(site, "steps", step.steps.as_ref(), &extra, names)?;
+            Ok(Kind::For {
+                from,
+                to,
+                by,
+                block,
+                iterations_max,
+            })
+        } else if let Some(items) = &step.for_each {
+            let items = site.program("for_each", items, names)?;
+            let limit = step.limit.unwrap_or(1);
+            if !(1..=LIMIT_MAX).contains(&limit) {
+                return Err(site.invalid(format!("limit lies between 1 and {LIMIT_MAX}")));
+            }
+            let extra = loop_names(step.as_.as_deref().unwrap_or("item"));
+            let block = self.inner(site, "steps", step.steps.as_ref(), &extra, names)?;
+            Ok(Kind::Each {
+                items,
+                block,
+                limit,
+                collect: step.collect,
+            })
+        } else if step.workflow.is_some() {
+            let input = site.template(
+                "params",
+                step.params.as_ref().unwrap_or(&Value::Null),
+                names,
+            )?;
+            let Some(linked) = &step.linked else {
+                return Ok(Kind::Sub {
+                    input,
+                    linked: None,
+                });
+            };
+            if self.workflows.contains(&linked.name) {
+                return Err(site.invalid(format!(
+                    "the workflow `{}` would contain itself",
+                    linked.name
+                )));
+            }
+            self.workflows.push(linked.name.clone());
+            let inner = BlockNames::root(&linked.steps);
+            let block = self.block(
+                &format!("{}/{}", site.path, linked.name),
+                &site.path,
+                &linked.steps,
+                &inner,
+            )?;
+            let output = linked
+                .output
+                .as_ref()
+                .map(|text| site.program("output", text, &inner))
+                .transpose()?;
+            self.workflows.pop();
+            Ok(Kind::Sub {
+                input,
+                linked: Some((block, output)),
+            })
+        } else {
+            Err(site.invalid(
+                "does nothing; give it an `action`, a `set`, a `wait` or another kind of step",
+            ))
+        }
     }
 }
 
-fn compile_step(step: &StepDef, site: &Site<'_>, names: &BlockNames) -> Result<Step> {
+fn join(path: &str, id: &str) -> String {
+    if path.is_empty() {
+        id.to_owned()
+    } else {
+        format!("{path}/{id}")
+    }
+}
+
+fn check_one_kind(step: &StepDef, site: &Site) -> Result<()> {
     let kinds: Vec<&str> = [
-        step.action.as_ref().map(|_| "action"),
-        step.wait.as_ref().map(|_| "wait"),
-        step.approval.as_ref().map(|_| "approval"),
+        ("action", step.action.is_some()),
+        ("set", step.set.is_some()),
+        ("wait", step.wait.is_some()),
+        ("approval", step.approval.is_some()),
+        ("if", step.if_.is_some()),
+        ("switch", step.switch.is_some()),
+        ("parallel", step.parallel.is_some()),
+        ("for", step.for_.is_some()),
+        ("while", step.while_.is_some()),
+        ("for_each", step.for_each.is_some()),
+        ("workflow", step.workflow.is_some()),
+        ("fail", step.fail.is_some()),
     ]
     .into_iter()
-    .flatten()
+    .filter_map(|(name, present)| present.then_some(name))
     .collect();
-    if kinds.len() > 1 {
-        return Err(site.invalid(format!(
-            "has both `{}` and `{}`; a step does one thing",
-            kinds[0], kinds[1]
-        )));
+    match kinds.as_slice() {
+        [first, second, ..] => Err(site.invalid(format!(
+            "has both `{first}` and `{second}`; a step does one thing"
+        ))),
+        _ => Ok(()),
     }
-    let kind = if let Some(action) = &step.action {
-        let params = step.params.clone().unwrap_or(Value::Null);
-        Kind::Action {
-            action: Arc::from(action.as_str()),
-            params: site.template("params", &params, names)?,
-        }
-    } else if let Some(wait) = &step.wait {
-        match (&wait.span, &wait.event) {
-            (Some(_), None) => {
-                let span = site.span_template("wait.for", &wait.span, names)?;
-                Kind::WaitFor {
-                    span: span.unwrap_or(Template::Constant(Value::Null)),
-                }
-            }
-            (None, Some(event)) => Kind::WaitEvent {
-                event: event.as_str().into(),
-                key: site.text("wait.key", &wait.key, names)?,
-                timeout: site.span_template("wait.timeout", &wait.timeout, names)?,
-            },
-            _ => return Err(site.invalid("wait needs either `for` or `event`")),
-        }
-    } else if let Some(approval) = &step.approval {
-        Kind::Approval {
-            prompt: site.text("approval.prompt", &approval.prompt, names)?,
-            timeout: site.span_template("approval.timeout", &approval.timeout, names)?,
-        }
-    } else {
-        return Err(site.invalid("does nothing; give it an `action`, a `wait` or an `approval`"));
-    };
-    let condition = step
-        .condition
-        .as_ref()
-        .map(|text| site.program("condition", text, names))
-        .transpose()?;
-    let retry = step
-        .retry
-        .as_ref()
-        .map(|retry| compile_retry(retry, site))
-        .transpose()?;
-    let timeout = step
-        .timeout
-        .as_ref()
-        .map(|text| site.span("timeout", text))
-        .transpose()?;
-    Ok(Step {
-        id: step.id.as_str().into(),
-        kind,
-        condition,
-        needs: 0,
-        next: Box::default(),
-        retry,
-        timeout,
-    })
-}
-
-fn compile_retry(retry: &crate::definition::RetryDef, site: &Site<'_>) -> Result<Retry> {
-    let rate = retry.backoff_rate.unwrap_or(2.0);
-    if !(1.0..=1000.0).contains(&rate) {
-        return Err(site.invalid("retry.backoff_rate lies between 1 and 1000"));
-    }
-    let interval = match &retry.interval {
-        Some(text) => site.span("retry.interval", text)?,
-        None => Duration::from_secs(1),
-    };
-    let interval_max = retry
-        .max_interval
-        .as_ref()
-        .map(|text| site.span("retry.max_interval", text))
-        .transpose()?;
-    Ok(Retry {
-        attempts_max: retry.max_attempts,
-        interval,
-        rate,
-        interval_max,
-        jitter: retry.jitter,
-        on: retry.on.clone(),
-    })
-}
-
-/// Turns `needs` (or the order of the text) into edges, and finds cycles. Returns the first steps.
-fn connect(
-    defs: &[StepDef],
-    steps: &mut [Step],
-    names: &BlockNames,
-    lines: Lines<'_>,
-) -> Result<Vec<u32>> {
-    let mut next: Vec<Vec<u32>> = vec![Vec::new(); steps.len()];
-    let mut entry = Vec::new();
-    for (index, step) in defs.iter().enumerate() {
-        let here = u32::try_from(index).unwrap_or(u32::MAX);
-        let site = Site {
-            path: &step.id,
-            line: lines(&step.id),
-        };
-        let mut before = Vec::new();
-        match &step.needs {
-            None if index > 0 => before.push(here - 1),
-            None => {}
-            Some(needs) => {
-                for need in needs {
-                    let Some(found) = names.steps.get(need) else {
-                        return Err(
-                            site.invalid(format!("needs `{need}`, which is no step beside it"))
-                        );
-                    };
-                    if !before.contains(&u32::from(*found)) {
-                        before.push(u32::from(*found));
-                    }
-                }
-            }
-        }
-        if before.is_empty() {
-            entry.push(here);
-        }
-        steps[index].needs = u32::try_from(before.len()).unwrap_or(u32::MAX);
-        for from in before {
-            next[from as usize].push(here);
-        }
-    }
-    // Kahn's algorithm: what is left over stands in a cycle or behind one.
-    let mut open: Vec<u32> = steps.iter().map(|step| step.needs).collect();
-    let mut ready = entry.clone();
-    let mut reached = 0;
-    while let Some(step) = ready.pop() {
-        reached += 1;
-        for follower in &next[step as usize] {
-            open[*follower as usize] -= 1;
-            if open[*follower as usize] == 0 {
-                ready.push(*follower);
-            }
-        }
-    }
-    if reached < steps.len() {
-        let stuck: Vec<&str> = open
-            .iter()
-            .zip(defs)
-            .filter(|(left, _)| **left > 0)
-            .map(|(_, step)| step.id.as_str())
-            .collect();
-        let site = Site {
-            path: stuck[0],
-            line: lines(stuck[0]),
-        };
-        return Err(site.invalid(format!("`needs` form a cycle through {}", stuck.join(", "))));
-    }
-    for (step, next) in steps.iter_mut().zip(next) {
-        step.next = next.into();
-    }
-    Ok(entry)
 }

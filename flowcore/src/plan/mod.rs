@@ -1,6 +1,8 @@
 //! The compiled form of a workflow: blocks of steps with numbers instead of names.
 
 mod compile;
+mod connect;
+mod names;
 mod template;
 
 pub(crate) use compile::compile;
@@ -13,12 +15,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::definition::{Document, Durability, Jitter, WorkflowDef};
+use crate::definition::{Collect, Document, Durability, Jitter, StepDef, WorkflowDef};
 use crate::error::{Error, Result};
 use crate::expr::Program;
 
 /// Slot indexes of a frame that are no steps.
 pub(crate) const SLOT_INPUT: u16 = u16::MAX;
+pub(crate) const SLOT_ITEM: u16 = u16::MAX - 1;
+pub(crate) const SLOT_INDEX: u16 = u16::MAX - 2;
 
 /// Content hash of a definition: runs are pinned to it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -157,6 +161,10 @@ pub(crate) struct Step {
     pub(crate) next: Box<[u32]>,
     pub(crate) retry: Option<Retry>,
     pub(crate) timeout: Option<Duration>,
+    pub(crate) catch: Vec<Catch>,
+    pub(crate) fallback: Option<Template>,
+    pub(crate) compensate: Option<Compensate>,
+    pub(crate) breaker: Option<Breaker>,
 }
 
 #[derive(Debug)]
@@ -164,6 +172,13 @@ pub(crate) enum Kind {
     Action {
         action: Arc<str>,
         params: Template,
+    },
+    Set {
+        value: Template,
+    },
+    Fail {
+        error: Box<str>,
+        message: Option<Template>,
     },
     WaitFor {
         span: Template,
@@ -177,6 +192,96 @@ pub(crate) enum Kind {
         prompt: Option<Template>,
         timeout: Option<Template>,
     },
+    /// `if` and `switch`: the first arm whose test holds.
+    Branch {
+        arms: Vec<Arm>,
+    },
+    Parallel {
+        branches: Vec<(Box<str>, u32)>,
+    },
+    While {
+        test: Program,
+        block: u32,
+        iterations_max: u64,
+    },
+    For {
+        from: Template,
+        to: Template,
+        by: Template,
+        block: u32,
+        iterations_max: u64,
+    },
+    Each {
+        items: Program,
+        block: u32,
+        limit: u32,
+        collect: Collect,
+    },
+    /// Without a link the definition cannot run: [`link`] fills it in.
+    Sub {
+        input: Template,
+        linked: Option<(u32, Option<Program>)>,
+    },
+}
+
+#[derive(Debug)]
+pub(crate) struct Arm {
+    pub(crate) test: Option<Program>,
+    pub(crate) block: u32,
+}
+
+#[derive(Debug)]
+pub(crate) struct Catch {
+    pub(crate) on: Option<Vec<String>>,
+    pub(crate) block: u32,
+}
+
+#[derive(Debug)]
+pub(crate) struct Compensate {
+    pub(crate) params: Template,
+    pub(crate) block: u32,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Breaker {
+    pub(crate) failures: u32,
+    pub(crate) reset: Duration,
+}
+
+/// Puts the definitions behind `workflow` steps into a definition. Returns whether any was put.
+///
+/// # Errors
+/// The name of a workflow that `find` does not know.
+pub(crate) fn link(
+    steps: &mut [StepDef],
+    find: &dyn Fn(&str) -> Option<WorkflowDef>,
+) -> std::result::Result<bool, String> {
+    let mut changed = false;
+    for step in steps {
+        if let (Some(name), None) = (&step.workflow, &step.linked) {
+            step.linked = Some(Box::new(find(name).ok_or_else(|| name.clone())?));
+            changed = true;
+        }
+        let lists = [
+            &mut step.then,
+            &mut step.else_,
+            &mut step.default,
+            &mut step.steps,
+        ];
+        for list in lists.into_iter().flatten() {
+            changed |= link(list, find)?;
+        }
+        for case in step.cases.iter_mut().flatten() {
+            changed |= link(&mut case.steps, find)?;
+        }
+        for branch in step.parallel.iter_mut().flatten() {
+            changed |= link(&mut branch.steps, find)?;
+        }
+        for catch in step.catch.iter_mut().flatten() {
+            changed |= link(&mut catch.steps, find)?;
+        }
+    }
+    Ok(changed)
 }
 
 #[derive(Debug, Clone)]

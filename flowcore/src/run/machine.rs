@@ -1,5 +1,6 @@
 //! The rules: how a record changes a run and what follows from it. Pure: same records, same state,
-//! same effects, on any machine at any time.
+//! same effects, on any machine at any time. What follows is worked off an agenda instead of by
+//! recursion, so loops of any length need no stack.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,16 +9,18 @@ use serde_json::{Value, json};
 
 use super::scope::RunScope;
 use super::{
-    Cell, Decision, Effect, Event, Failure, Frame, Mail, Place, Run, RunId, RunStatus, StepStatus,
-    Verdict,
+    Agenda, Cell, Effect, Event, Failure, Frame, Mail, Place, Run, RunId, RunStatus, StepStatus,
 };
-use crate::definition::Jitter;
-use crate::expr::{BUDGET_DEFAULT, EvalError, Val};
-use crate::plan::{Kind, Plan, Retry, Step, Template};
+use crate::expr::{BUDGET_DEFAULT, EvalError, Program, Val};
+use crate::plan::{Kind, Plan, Step, Template};
 use crate::time::{Timestamp, parse_span};
 
 /// Events kept for steps that do not wait yet; the oldest makes room.
-pub(crate) const INBOX_LEN_MAX: usize = 64;
+pub(super) const INBOX_LEN_MAX: usize = 64;
+/// Most things that may follow from one record before the run counts as running away.
+const AGENDA_MAX: usize = 1_000_000;
+
+pub(super) type Launched = Result<(), Failure>;
 
 impl Run {
     /// A run at its beginning, and what to do first.
@@ -35,12 +38,17 @@ impl Run {
             input: Arc::new(input),
             status: RunStatus::Running,
             frames: Vec::with_capacity(1),
+            frame_next: 0,
+            agenda: std::collections::VecDeque::new(),
+            undo: Vec::new(),
+            failing: None,
             output: Value::Null,
             failure: None,
             inbox: Vec::new(),
             seq: 0,
         };
-        run.enter(0, now, effects);
+        run.enter(None, 0, Value::Null, 0, String::new());
+        run.settle(now, effects);
         run
     }
 
@@ -67,13 +75,11 @@ impl Run {
     pub(crate) fn apply(&mut self, event: Event, now: Timestamp, effects: &mut Vec<Effect>) {
         match event {
             Event::Start { .. } => {}
-            Event::Done { at, output } => self.succeed(at, output, now, effects),
+            Event::Done { at, output } => self.succeed(at, output),
             Event::Fail { at, failure } => self.attempt_failed(at, failure, now, effects),
             Event::Timer { at } => self.timer(at, now, effects),
-            Event::Signal { name, key, data } => {
-                self.signal(Mail { name, key, data }, now, effects)
-            }
-            Event::Decide { step, decision } => self.decide(&step, decision, now, effects),
+            Event::Signal { name, key, data } => self.signal(Mail { name, key, data }),
+            Event::Decide { step, decision } => self.decide(&step, decision),
             Event::Cancel { reason } => {
                 let failure = Failure {
                     name: "Cancelled".to_owned(),
@@ -83,20 +89,66 @@ impl Run {
                 self.end(RunStatus::Cancelled, Some(failure), effects);
             }
         }
+        self.settle(now, effects);
+    }
+
+    /// Works off everything that follows.
+    fn settle(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        let mut count = 0;
+        while let Some(next) = self.agenda.pop_front() {
+            if self.status != RunStatus::Running {
+                self.agenda.clear();
+                return;
+            }
+            count += 1;
+            if count > AGENDA_MAX {
+                self.agenda.clear();
+                let message = format!("more than {AGENDA_MAX} steps followed from one event");
+                self.end(
+                    RunStatus::Failed,
+                    Some(Failure {
+                        name: "Runaway".to_owned(),
+                        message,
+                        step: None,
+                    }),
+                    effects,
+                );
+                return;
+            }
+            match next {
+                Agenda::Begin(at) => self.begin(at, now, effects),
+                Agenda::Advance(at) => {
+                    if let Err(failure) = self.advance(at) {
+                        self.attempt_failed(at, failure, now, effects);
+                    }
+                }
+                Agenda::Leave(frame) => self.leave(frame, now, effects),
+            }
+        }
+    }
+
+    pub(crate) fn frame(&self, serial: u32) -> Option<&Frame> {
+        let index = self
+            .frames
+            .binary_search_by_key(&serial, |frame| frame.serial)
+            .ok()?;
+        self.frames.get(index)
+    }
+
+    pub(super) fn frame_mut(&mut self, serial: u32) -> Option<&mut Frame> {
+        let index = self
+            .frames
+            .binary_search_by_key(&serial, |frame| frame.serial)
+            .ok()?;
+        self.frames.get_mut(index)
     }
 
     pub(crate) fn cell(&self, at: Place) -> Option<&Cell> {
-        self.frames
-            .get(at.frame as usize)?
-            .cells
-            .get(at.step as usize)
+        self.frame(at.frame)?.cells.get(at.step as usize)
     }
 
-    fn cell_mut(&mut self, at: Place) -> Option<&mut Cell> {
-        self.frames
-            .get_mut(at.frame as usize)?
-            .cells
-            .get_mut(at.step as usize)
+    pub(super) fn cell_mut(&mut self, at: Place) -> Option<&mut Cell> {
+        self.frame_mut(at.frame)?.cells.get_mut(at.step as usize)
     }
 
     /// Every timer that is set, for an engine that has just read the run back.
@@ -115,10 +167,11 @@ impl Run {
                     ..
                 })
             );
+            // A running action with children is in the hands of its `catch`.
             action
                 && self
                     .cell(*at)
-                    .is_some_and(|cell| cell.status == StepStatus::Running)
+                    .is_some_and(|cell| cell.status == StepStatus::Running && cell.aux.is_none())
         })
     }
 
@@ -129,8 +182,7 @@ impl Run {
         let running: Vec<Place> = self.running().collect();
         for at in running {
             let step = self
-                .frames
-                .get(at.frame as usize)
+                .frame(at.frame)
                 .and_then(|frame| plan.step(frame.block, at.step));
             let Some(Step {
                 kind: Kind::Action { params, .. },
@@ -154,16 +206,17 @@ impl Run {
                         deadline,
                     });
                 }
-                Err(error) => self.step_failed(at, expression_failure(&error), effects),
+                Err(failure) => self.step_failed(at, failure, effects),
             }
         }
+        self.settle(now, effects);
     }
 
-    fn places(&self) -> impl Iterator<Item = Place> + '_ {
-        self.frames.iter().zip(0_u32..).flat_map(|(frame, index)| {
+    pub(super) fn places(&self) -> impl Iterator<Item = Place> + '_ {
+        self.frames.iter().flat_map(|frame| {
             let cells = frame.cells.iter().zip(0_u32..);
             cells.map(move |(cell, step)| Place {
-                frame: index,
+                frame: frame.serial,
                 step,
                 attempt: cell.attempt,
             })
@@ -171,93 +224,111 @@ impl Run {
     }
 
     pub(crate) fn step(&self, at: Place) -> Option<&Step> {
-        self.plan
-            .step(self.frames.get(at.frame as usize)?.block, at.step)
+        self.plan.step(self.frame(at.frame)?.block, at.step)
     }
 
-    fn enter(&mut self, block: u32, now: Timestamp, effects: &mut Vec<Effect>) {
+    /// Opens a frame for a block and puts its first steps on the agenda.
+    pub(super) fn enter(
+        &mut self,
+        parent: Option<(u32, u32)>,
+        block: u32,
+        item: Value,
+        index: u64,
+        path: String,
+    ) -> u32 {
         let plan = Arc::clone(&self.plan);
+        let serial = self.frame_next;
+        self.frame_next += 1;
         let Some(body) = plan.blocks.get(block as usize) else {
-            return;
+            return serial;
         };
-        let frame = u32::try_from(self.frames.len()).unwrap_or(u32::MAX);
         let cells = body.steps.iter().map(|step| Cell {
             status: StepStatus::Blocked,
             attempt: 0,
             needs: step.needs,
             deadline: None,
             output: Value::Null,
+            aux: None,
         });
+        let open = u32::try_from(body.steps.len()).unwrap_or(u32::MAX);
+        let cells = cells.collect();
         self.frames.push(Frame {
+            serial,
             block,
-            open: u32::try_from(body.steps.len()).unwrap_or(u32::MAX),
-            cells: cells.collect(),
+            parent,
+            open,
+            item,
+            index,
+            path: path.into(),
+            cells,
         });
-        for step in &body.entry {
-            self.begin(
-                &plan,
-                Place {
-                    frame,
-                    step: *step,
-                    attempt: 0,
-                },
-                now,
-                effects,
-            );
-        }
+        let first = body.entry.iter().map(|step| {
+            Agenda::Begin(Place {
+                frame: serial,
+                step: *step,
+                attempt: 0,
+            })
+        });
+        self.agenda.extend(first);
+        serial
     }
 
-    /// Starts a step whose needs are met, and every follower of steps that are skipped on the way.
-    fn begin(&mut self, plan: &Arc<Plan>, first: Place, now: Timestamp, effects: &mut Vec<Effect>) {
-        let mut ready = vec![first];
-        while let Some(at) = ready.pop() {
-            if self.status != RunStatus::Running {
-                return;
+    /// Starts a step whose needs are met, or skips it.
+    fn begin(&mut self, at: Place, now: Timestamp, effects: &mut Vec<Effect>) {
+        let plan = Arc::clone(&self.plan);
+        let Some(step) = self
+            .frame(at.frame)
+            .and_then(|frame| plan.step(frame.block, at.step))
+        else {
+            return;
+        };
+        let wanted = match &step.condition {
+            Some(condition) => self.test(condition, at.frame),
+            None => Ok(true),
+        };
+        let failed = match wanted {
+            Ok(true) => self.launch(step, at, now, effects).err(),
+            Ok(false) => {
+                self.close(at, StepStatus::Skipped, Value::Null);
+                self.release(step, at.frame);
+                None
             }
-            let Some(step) = self
-                .frames
-                .get(at.frame as usize)
-                .and_then(|frame| plan.step(frame.block, at.step))
-            else {
-                return;
+            Err(failure) => Some(failure),
+        };
+        if let Some(failure) = failed {
+            let at = Place {
+                attempt: self.cell(at).map_or(0, |cell| cell.attempt),
+                ..at
             };
-            match self.wanted(step, at.frame) {
-                Ok(true) => match self.launch(step, at, now, effects) {
-                    Ok(()) => {}
-                    Err(error) => self.step_failed(at, expression_failure(&error), effects),
-                },
-                Ok(false) => {
-                    self.close(at, StepStatus::Skipped, Value::Null);
-                    self.release(step, at.frame, &mut ready);
-                    self.finish_if_done(at.frame, effects);
-                }
-                Err(error) => self.step_failed(at, expression_failure(&error), effects),
-            }
+            self.step_failed(at, failure, effects);
         }
     }
 
-    fn wanted(&self, step: &Step, frame: u32) -> Result<bool, EvalError> {
-        let Some(condition) = &step.condition else {
-            return Ok(true);
-        };
+    pub(super) fn test(&self, program: &Program, frame: u32) -> Result<bool, Failure> {
         let scope = RunScope { run: self, frame };
-        match condition.run(&scope, BUDGET_DEFAULT)? {
-            Val::Bool(flag) => Ok(flag),
-            other => Err(EvalError::new(format!(
-                "the condition gives a {}, not a bool",
-                other.type_name()
-            ))),
+        match program.run(&scope, BUDGET_DEFAULT) {
+            Ok(Val::Bool(flag)) => Ok(flag),
+            Ok(other) => {
+                let message = format!("the condition gives a {}, not a bool", other.type_name());
+                Err(expression_failure(&EvalError::new(message)))
+            }
+            Err(error) => Err(expression_failure(&error)),
         }
     }
 
-    fn fill(&self, template: &Template, frame: u32) -> Result<Value, EvalError> {
-        template.fill(&RunScope { run: self, frame }, BUDGET_DEFAULT)
+    pub(super) fn evaluate(&self, program: &Program, frame: u32) -> Result<Value, Failure> {
+        let result = program
+            .run(&RunScope { run: self, frame }, BUDGET_DEFAULT)
+            .map(|value| value.to_json());
+        result.map_err(|error| expression_failure(&error))
     }
 
-    fn span(&self, template: &Option<Template>, frame: u32) -> Result<Option<Duration>, EvalError> {
-        let Some(template) = template else {
-            return Ok(None);
-        };
+    pub(super) fn fill(&self, template: &Template, frame: u32) -> Result<Value, Failure> {
+        let filled = template.fill(&RunScope { run: self, frame }, BUDGET_DEFAULT);
+        filled.map_err(|error| expression_failure(&error))
+    }
+
+    fn span(&self, template: &Template, frame: u32) -> Result<Duration, Failure> {
         let value = self.fill(template, frame)?;
         let span = match &value {
             Value::String(text) => parse_span(text),
@@ -266,8 +337,19 @@ impl Run {
                 .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
             _ => None,
         };
-        span.map(Some)
-            .ok_or_else(|| EvalError::new(format!("{value} is no span")))
+        span.ok_or_else(|| expression_failure(&EvalError::new(format!("{value} is no span"))))
+    }
+
+    fn deadline(
+        &self,
+        timeout: &Option<Template>,
+        frame: u32,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, Failure> {
+        timeout
+            .as_ref()
+            .map(|timeout| self.span(timeout, frame).map(|span| now.after(span)))
+            .transpose()
     }
 
     /// Begins an attempt of a step.
@@ -277,7 +359,7 @@ impl Run {
         at: Place,
         now: Timestamp,
         effects: &mut Vec<Effect>,
-    ) -> Result<(), EvalError> {
+    ) -> Launched {
         match &step.kind {
             Kind::Action { params, .. } => {
                 let params = self.fill(params, at.frame)?;
@@ -290,16 +372,26 @@ impl Run {
                 });
                 effects.extend(deadline.map(|due| Effect::Timer { at, due }));
             }
-            Kind::WaitFor { span } => {
-                let span = match self.fill(span, at.frame)? {
-                    Value::String(text) => parse_span(&text),
-                    Value::Number(number) => number
-                        .as_f64()
-                        .and_then(|s| Duration::try_from_secs_f64(s).ok()),
-                    _ => None,
+            Kind::Set { value } => {
+                let value = self.fill(value, at.frame)?;
+                let at = self.set(at, StepStatus::Running, None);
+                self.succeed(at, value);
+            }
+            Kind::Fail { error, message } => {
+                let at = self.set(at, StepStatus::Running, None);
+                let message = match message {
+                    Some(message) => key_text(&self.fill(message, at.frame)?),
+                    None => String::new(),
                 };
-                let span =
-                    span.ok_or_else(|| EvalError::new("wait.for gives no span".to_owned()))?;
+                let failure = Failure {
+                    name: error.to_string(),
+                    message,
+                    step: None,
+                };
+                self.attempt_failed(at, failure, now, effects);
+            }
+            Kind::WaitFor { span } => {
+                let span = self.span(span, at.frame)?;
                 self.park(at, Some(now.after(span)), effects);
             }
             Kind::WaitEvent {
@@ -307,40 +399,40 @@ impl Run {
                 key,
                 timeout,
             } => {
-                let key = match key {
-                    Some(key) => Some(self.fill(key, at.frame)?),
-                    None => None,
-                };
-                let deadline = self.span(timeout, at.frame)?.map(|span| now.after(span));
+                let key = key
+                    .as_ref()
+                    .map(|key| self.fill(key, at.frame))
+                    .transpose()?;
+                let deadline = self.deadline(timeout, at.frame, now)?;
                 let at = self.park(at, deadline, effects);
                 let wanted = key.as_ref().map(key_text);
                 if let Some(cell) = self.cell_mut(at) {
                     // Kept in the output until the event comes: the key was evaluated once.
                     cell.output = key.unwrap_or(Value::Null);
                 }
-                let early = self.inbox.iter().position(|mail| {
-                    mail.name == **event && (wanted.is_none() || mail.key == wanted)
-                });
-                if let Some(index) = early {
+                let fits =
+                    |mail: &Mail| mail.name == **event && (wanted.is_none() || mail.key == wanted);
+                if let Some(index) = self.inbox.iter().position(fits) {
                     let mail = self.inbox.remove(index);
-                    self.succeed(
-                        at,
-                        json!({"timed_out": false, "event": mail.data}),
-                        now,
-                        effects,
-                    );
+                    self.succeed(at, json!({"timed_out": false, "event": mail.data}));
                 }
             }
             Kind::Approval { prompt, timeout } => {
-                let prompt = match prompt {
-                    Some(prompt) => self.fill(prompt, at.frame)?,
-                    None => Value::Null,
-                };
-                let deadline = self.span(timeout, at.frame)?.map(|span| now.after(span));
+                let prompt = prompt
+                    .as_ref()
+                    .map(|prompt| self.fill(prompt, at.frame))
+                    .transpose()?;
+                let deadline = self.deadline(timeout, at.frame, now)?;
                 let at = self.park(at, deadline, effects);
                 if let Some(cell) = self.cell_mut(at) {
                     cell.output = json!({"prompt": prompt});
                 }
+            }
+            _ => {
+                let deadline = step.timeout.map(|span| now.after(span));
+                let at = self.set(at, StepStatus::Running, deadline);
+                effects.extend(deadline.map(|due| Effect::Timer { at, due }));
+                self.open_block(step, at)?;
             }
         }
         Ok(())
@@ -365,294 +457,202 @@ impl Run {
         at
     }
 
-    fn close(&mut self, at: Place, status: StepStatus, output: Value) {
+    pub(super) fn close(&mut self, at: Place, status: StepStatus, output: Value) {
         if let Some(cell) = self.cell_mut(at) {
             cell.status = status;
             cell.deadline = None;
             cell.output = output;
+            cell.aux = None;
         }
-        if let Some(frame) = self.frames.get_mut(at.frame as usize) {
+        if let Some(frame) = self.frame_mut(at.frame) {
             frame.open = frame.open.saturating_sub(1);
         }
     }
 
-    /// Counts a finished step towards its followers and collects those that can start.
-    fn release(&mut self, step: &Step, frame: u32, ready: &mut Vec<Place>) {
-        let Some(body) = self.frames.get_mut(frame as usize) else {
+    /// Counts a finished step towards its followers, and leaves the frame when it was the last.
+    fn release(&mut self, step: &Step, serial: u32) {
+        let Some(frame) = self.frame_mut(serial) else {
             return;
         };
-        // Reversed, because `ready` is a stack and steps should start in the order of the text.
-        for follower in step.next.iter().rev() {
-            if let Some(cell) = body.cells.get_mut(*follower as usize) {
+        let mut ready = Vec::new();
+        for follower in &step.next {
+            if let Some(cell) = frame.cells.get_mut(*follower as usize) {
                 cell.needs = cell.needs.saturating_sub(1);
                 if cell.needs == 0 {
-                    ready.push(Place {
-                        frame,
+                    ready.push(Agenda::Begin(Place {
+                        frame: serial,
                         step: *follower,
                         attempt: 0,
-                    });
+                    }));
                 }
             }
         }
+        let done = frame.open == 0;
+        self.agenda.extend(ready);
+        if done {
+            self.agenda.push_back(Agenda::Leave(serial));
+        }
     }
 
-    fn succeed(&mut self, at: Place, output: Value, now: Timestamp, effects: &mut Vec<Effect>) {
-        self.close(at, StepStatus::Succeeded, output);
+    pub(super) fn succeed(&mut self, at: Place, output: Value) {
         let plan = Arc::clone(&self.plan);
-        let mut ready = Vec::new();
-        if let Some(step) = self
-            .frames
-            .get(at.frame as usize)
+        self.close(at, StepStatus::Succeeded, output);
+        let Some(step) = self
+            .frame(at.frame)
             .and_then(|frame| plan.step(frame.block, at.step))
-        {
-            self.release(step, at.frame, &mut ready);
+        else {
+            return;
+        };
+        if let Some(compensate) = &step.compensate {
+            // What undoing needs is evaluated while the data is there.
+            let params = self.fill(&compensate.params, at.frame).unwrap_or_default();
+            self.undo.push((compensate.block, params));
         }
-        while let Some(next) = ready.pop() {
-            self.begin(&plan, next, now, effects);
-        }
-        self.finish_if_done(at.frame, effects);
+        self.release(step, at.frame);
     }
 
-    fn finish_if_done(&mut self, frame: u32, effects: &mut Vec<Effect>) {
-        let done = self
-            .frames
-            .get(frame as usize)
-            .is_some_and(|body| body.open == 0);
-        if !done || self.status != RunStatus::Running {
+    /// The output of a frame whose steps have all ended.
+    fn frame_output(&mut self, serial: u32) -> Result<Value, Failure> {
+        let plan = Arc::clone(&self.plan);
+        let parent = self.frame(serial).and_then(|frame| frame.parent);
+        let program = match parent {
+            None => plan.output.as_ref(),
+            Some((frame, step)) => match self
+                .frame(frame)
+                .and_then(|frame| plan.step(frame.block, step))
+            {
+                Some(Step {
+                    kind:
+                        Kind::Sub {
+                            linked: Some((block, output)),
+                            ..
+                        },
+                    ..
+                }) => {
+                    let own = self
+                        .frame(serial)
+                        .is_some_and(|frame| frame.block == *block);
+                    output.as_ref().filter(|_| own)
+                }
+                _ => None,
+            },
+        };
+        if let Some(program) = program {
+            return self.evaluate(program, serial);
+        }
+        let cells = self.frame(serial).map(|frame| frame.cells.iter());
+        let last = cells.and_then(|cells| {
+            cells
+                .rev()
+                .find(|cell| cell.status == StepStatus::Succeeded)
+        });
+        Ok(last.map(|cell| cell.output.clone()).unwrap_or_default())
+    }
+
+    fn leave(&mut self, serial: u32, now: Timestamp, effects: &mut Vec<Effect>) {
+        if self.frame(serial).is_none_or(|frame| frame.open > 0) {
             return;
         }
-        let plan = Arc::clone(&self.plan);
-        let output = match &plan.output {
-            Some(program) => {
-                let result = program
-                    .run(&RunScope { run: self, frame }, BUDGET_DEFAULT)
-                    .map(|value| value.to_json());
-                match result {
-                    Ok(output) => output,
-                    Err(error) => {
-                        self.end(RunStatus::Failed, Some(expression_failure(&error)), effects);
-                        return;
-                    }
+        let parent = self.frame(serial).and_then(|frame| frame.parent);
+        if parent.is_none() && self.failing.is_some() {
+            self.remove_frame(serial);
+            self.undo_next(effects);
+            return;
+        }
+        let output = self.frame_output(serial);
+        let Some((frame, step)) = parent else {
+            match output {
+                Ok(output) => {
+                    self.output = output;
+                    self.end(RunStatus::Succeeded, None, effects);
                 }
+                Err(failure) => self.fail_run(failure, effects),
             }
-            None => {
-                let cells = self
-                    .frames
-                    .get_mut(frame as usize)
-                    .map(|body| body.cells.iter_mut());
-                let last = cells.and_then(|cells| {
-                    cells
-                        .rev()
-                        .find(|cell| cell.status == StepStatus::Succeeded)
-                });
-                last.map(|cell| cell.output.clone()).unwrap_or_default()
-            }
+            return;
         };
-        self.output = output;
-        self.end(RunStatus::Succeeded, None, effects);
+        let index = self.frame(serial).map_or(0, |frame| frame.index);
+        self.remove_frame(serial);
+        let at = Place {
+            frame,
+            step,
+            attempt: 0,
+        };
+        let at = Place {
+            attempt: self.cell(at).map_or(0, |cell| cell.attempt),
+            ..at
+        };
+        let joined = output.and_then(|output| self.child_done(at, index, output));
+        if let Err(failure) = joined {
+            self.attempt_failed(at, failure, now, effects);
+        }
     }
 
-    fn attempt_failed(
-        &mut self,
-        at: Place,
-        failure: Failure,
-        now: Timestamp,
-        effects: &mut Vec<Effect>,
-    ) {
-        let plan = Arc::clone(&self.plan);
-        let step = self
+    fn remove_frame(&mut self, serial: u32) {
+        if let Ok(index) = self
             .frames
-            .get(at.frame as usize)
-            .and_then(|frame| plan.step(frame.block, at.step));
-        let pause = step
-            .and_then(|step| step.retry.as_ref())
-            .and_then(|retry| self.pause(retry, at, &failure));
-        match pause {
-            Some(pause) => {
-                let due = now.after(pause);
-                if let Some(cell) = self.cell_mut(at) {
-                    cell.status = StepStatus::Retrying;
-                    cell.deadline = Some(due);
-                }
-                effects.push(Effect::Timer { at, due });
-            }
-            None => self.step_failed(at, failure, effects),
+            .binary_search_by_key(&serial, |frame| frame.serial)
+        {
+            self.frames.remove(index);
         }
-    }
-
-    /// The pause before the next attempt, or `None` when there is none left.
-    fn pause(&self, retry: &Retry, at: Place, failure: &Failure) -> Option<Duration> {
-        let matches = retry
-            .on
-            .as_ref()
-            .is_none_or(|names| names.contains(&failure.name));
-        if !matches || at.attempt > retry.attempts_max {
-            return None;
-        }
-        let pause = retry.pause(at.attempt - 1);
-        Some(match retry.jitter {
-            Jitter::None => pause,
-            Jitter::Full => pause.mul_f64(unit_interval(self.id, self.started_at, at)),
-        })
-    }
-
-    fn step_failed(&mut self, at: Place, mut failure: Failure, effects: &mut Vec<Effect>) {
-        failure.step = self.step(at).map(|step| step.id.to_string());
-        self.close(at, StepStatus::Failed, Value::Null);
-        self.end(RunStatus::Failed, Some(failure), effects);
-    }
-
-    fn end(&mut self, status: RunStatus, failure: Option<Failure>, effects: &mut Vec<Effect>) {
-        let running: Vec<Place> = self.running().collect();
-        effects.extend(running.into_iter().map(|at| Effect::Cancel { at }));
-        for frame in &mut self.frames {
-            for cell in &mut frame.cells {
-                if !matches!(
-                    cell.status,
-                    StepStatus::Succeeded | StepStatus::Skipped | StepStatus::Failed
-                ) {
-                    cell.status = StepStatus::Cancelled;
-                    cell.deadline = None;
-                    cell.output = Value::Null;
-                }
-            }
-        }
-        self.status = status;
-        self.failure = failure;
-        effects.push(Effect::Ended);
     }
 
     fn timer(&mut self, at: Place, now: Timestamp, effects: &mut Vec<Effect>) {
         let plan = Arc::clone(&self.plan);
         let Some(step) = self
-            .frames
-            .get(at.frame as usize)
+            .frame(at.frame)
             .and_then(|frame| plan.step(frame.block, at.step))
         else {
             return;
         };
-        let status = self.cell(at).map(|cell| cell.status);
-        match (status, &step.kind) {
+        match (self.cell(at).map(|cell| cell.status), &step.kind) {
             (Some(StepStatus::Retrying), _) => {
-                if let Err(error) = self.launch(step, at, now, effects) {
-                    self.step_failed(at, expression_failure(&error), effects);
+                if let Err(failure) = self.launch(step, at, now, effects) {
+                    self.step_failed(at, failure, effects);
                 }
             }
-            (Some(StepStatus::Running), _) => {
-                effects.push(Effect::Cancel { at });
+            (Some(StepStatus::Running), kind) => {
+                if matches!(kind, Kind::Action { .. }) {
+                    effects.push(Effect::Cancel { at });
+                }
                 let message = "the attempt took longer than its timeout".to_owned();
-                let failure = Failure {
-                    name: "Timeout".to_owned(),
-                    message,
-                    step: None,
-                };
-                self.attempt_failed(at, failure, now, effects);
-            }
-            (Some(StepStatus::Waiting), Kind::WaitFor { .. }) => {
-                self.succeed(at, Value::Null, now, effects)
-            }
-            (Some(StepStatus::Waiting), Kind::Approval { .. }) => {
-                self.succeed(
+                self.attempt_failed(
                     at,
-                    json!({"approved": false, "timed_out": true, "by": null}),
+                    Failure {
+                        name: "Timeout".to_owned(),
+                        message,
+                        step: None,
+                    },
                     now,
                     effects,
                 );
             }
+            (Some(StepStatus::Waiting), Kind::WaitFor { .. }) => self.succeed(at, Value::Null),
+            (Some(StepStatus::Waiting), Kind::Approval { .. }) => {
+                self.succeed(
+                    at,
+                    json!({"approved": false, "timed_out": true, "by": null}),
+                );
+            }
             (Some(StepStatus::Waiting), _) => {
-                self.succeed(at, json!({"timed_out": true, "event": null}), now, effects);
+                self.succeed(at, json!({"timed_out": true, "event": null}))
             }
             _ => {}
-        }
-    }
-
-    fn signal(&mut self, mail: Mail, now: Timestamp, effects: &mut Vec<Effect>) {
-        let waiting = self.places().find(|at| self.waits_for(*at, &mail));
-        match waiting {
-            Some(at) => self.succeed(
-                at,
-                json!({"timed_out": false, "event": mail.data}),
-                now,
-                effects,
-            ),
-            None => {
-                if self.inbox.len() >= INBOX_LEN_MAX {
-                    self.inbox.remove(0);
-                }
-                self.inbox.push(mail);
-            }
-        }
-    }
-
-    /// Whether the step at this place waits for this event right now.
-    pub(crate) fn waits_for(&self, at: Place, mail: &Mail) -> bool {
-        let Some(Step {
-            kind: Kind::WaitEvent { event, .. },
-            ..
-        }) = self.step(at)
-        else {
-            return false;
-        };
-        let Some(cell) = self.cell(at) else {
-            return false;
-        };
-        let key_fits =
-            cell.output.is_null() || mail.key.as_deref() == Some(&key_text(&cell.output));
-        cell.status == StepStatus::Waiting && **event == mail.name && key_fits
-    }
-
-    /// Whether any step waits for this event right now.
-    pub(crate) fn awaits(&self, mail: &Mail) -> bool {
-        self.places().any(|at| self.waits_for(at, mail))
-    }
-
-    fn waiting_approval(&self, id: &str) -> Option<Place> {
-        self.places().find(|at| {
-            let approval = self
-                .step(*at)
-                .is_some_and(|step| matches!(step.kind, Kind::Approval { .. }) && *step.id == *id);
-            approval
-                && self
-                    .cell(*at)
-                    .is_some_and(|cell| cell.status == StepStatus::Waiting)
-        })
-    }
-
-    fn decide(&mut self, id: &str, decision: Decision, now: Timestamp, effects: &mut Vec<Effect>) {
-        if let Some(at) = self.waiting_approval(id) {
-            let approved = decision.verdict == Verdict::Approved;
-            let output = json!({"approved": approved, "timed_out": false, "by": decision.by, "note": decision.note});
-            self.succeed(at, output, now, effects);
         }
     }
 }
 
 /// Keys are compared as text, so that a number in a definition matches a text on the wire.
-fn key_text(key: &Value) -> String {
+pub(super) fn key_text(key: &Value) -> String {
     match key {
         Value::String(text) => text.clone(),
         other => other.to_string(),
     }
 }
 
-fn expression_failure(error: &EvalError) -> Failure {
+pub(super) fn expression_failure(error: &EvalError) -> Failure {
     Failure {
         name: "Expression".to_owned(),
         message: error.to_string(),
         step: None,
     }
-}
-
-/// A number in 0..1 that depends only on the attempt (`SplitMix64` over its coordinates).
-fn unit_interval(run: RunId, started_at: Timestamp, at: Place) -> f64 {
-    let mut state = run.as_u64() ^ started_at.as_millis().unsigned_abs().rotate_left(32);
-    for part in [at.frame, at.step, at.attempt] {
-        state = state
-            .wrapping_add(u64::from(part))
-            .wrapping_add(0x9e37_79b9_7f4a_7c15);
-        state = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        state = (state ^ (state >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        state ^= state >> 31;
-    }
-    (state >> 11) as f64 / (1_u64 << 53) as f64
 }

@@ -1,13 +1,17 @@
 //! One run of a workflow: a pure state machine from records to effects.
 
+mod blocks;
+mod failure;
 mod machine;
 mod record;
 mod scope;
+mod waits;
 
 pub use record::{Decision, Failure, Verdict};
 
 pub(crate) use record::{Event, Place, Record};
 
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 
@@ -139,7 +143,14 @@ pub(crate) struct Run {
     pub(crate) started_at: Timestamp,
     pub(crate) input: Arc<Value>,
     pub(crate) status: RunStatus,
+    /// By ascending serial number.
     pub(crate) frames: Vec<Frame>,
+    pub(crate) frame_next: u32,
+    pub(crate) agenda: VecDeque<Agenda>,
+    /// How to undo what succeeded: block and parameters, the latest last.
+    pub(crate) undo: Vec<(u32, Value)>,
+    /// Why the run fails, while its steps are being undone.
+    pub(crate) failing: Option<Failure>,
     pub(crate) output: Value,
     pub(crate) failure: Option<Failure>,
     pub(crate) inbox: Vec<Mail>,
@@ -147,13 +158,48 @@ pub(crate) struct Run {
     pub(crate) seq: u64,
 }
 
+/// Something that follows and is not done yet.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Agenda {
+    /// Start a step whose needs are met.
+    Begin(Place),
+    /// Go on with a loop.
+    Advance(Place),
+    /// All steps of a frame ended.
+    Leave(u32),
+}
+
 /// One activation of a block.
 #[derive(Debug)]
 pub(crate) struct Frame {
+    pub(crate) serial: u32,
     pub(crate) block: u32,
+    /// Frame and step that opened it.
+    pub(crate) parent: Option<(u32, u32)>,
     /// Steps that have not ended.
     pub(crate) open: u32,
+    /// The element of a loop, the error of a `catch`, the input of a sub-workflow.
+    pub(crate) item: Value,
+    /// Number of the iteration or branch.
+    pub(crate) index: u64,
+    /// Path of the steps around with their iterations, such as `each[3]/`.
+    pub(crate) path: Arc<str>,
     pub(crate) cells: Box<[Cell]>,
+}
+
+/// What a step with blocks of its own keeps.
+#[derive(Debug, Default)]
+pub(crate) struct Aux {
+    pub(crate) catching: bool,
+    pub(crate) items: Value,
+    pub(crate) total: u64,
+    pub(crate) next: u64,
+    pub(crate) done: u64,
+    pub(crate) active: u32,
+    pub(crate) from: i64,
+    pub(crate) by: i64,
+    pub(crate) last: Value,
+    pub(crate) results: BTreeMap<u64, Value>,
 }
 
 /// The state of one step in one frame.
@@ -164,6 +210,7 @@ pub(crate) struct Cell {
     pub(crate) needs: u32,
     pub(crate) deadline: Option<Timestamp>,
     pub(crate) output: Value,
+    pub(crate) aux: Option<Box<Aux>>,
 }
 
 /// An event that came before a step waited for it.

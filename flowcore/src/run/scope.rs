@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::Run;
 use crate::expr::{Map, Scope, Slot, Val};
-use crate::plan::SLOT_INPUT;
+use crate::plan::{SLOT_INDEX, SLOT_INPUT, SLOT_ITEM};
 
 pub(crate) struct RunScope<'r> {
     pub(crate) run: &'r Run,
@@ -13,18 +13,25 @@ pub(crate) struct RunScope<'r> {
 
 impl<'r> Scope<'r> for RunScope<'r> {
     fn value(&self, slot: Slot) -> Val<'r> {
-        if slot.index == SLOT_INPUT {
-            return Val::from_json(&self.run.input);
-        }
         let run = self.run;
-        let cell = run
-            .frames
-            .get(self.frame as usize)
-            .and_then(|frame| frame.cells.get(usize::from(slot.index)));
-        match cell {
-            // A step without output reads as an empty object: has(step.field) works on it.
-            Some(cell) if cell.status.has_output() => Val::from_json(&cell.output),
-            _ => Val::Map(Map::Json(empty())),
+        let mut frame = run.frame(self.frame);
+        for _ in 0..slot.depth {
+            frame = frame
+                .and_then(|inner| inner.parent)
+                .and_then(|(outer, _)| run.frame(outer));
+        }
+        let Some(frame) = frame else {
+            return Val::Map(Map::Json(empty()));
+        };
+        match slot.index {
+            SLOT_INPUT if frame.parent.is_none() => Val::from_json(&run.input),
+            SLOT_INPUT | SLOT_ITEM => Val::from_json(&frame.item),
+            SLOT_INDEX => Val::Int(i64::try_from(frame.index).unwrap_or(i64::MAX)),
+            index => match frame.cells.get(usize::from(index)) {
+                // A step without output reads as an empty object: has(step.field) works on it.
+                Some(cell) if cell.status.has_output() => Val::from_json(&cell.output),
+                _ => Val::Map(Map::Json(empty())),
+            },
         }
     }
 }

@@ -7,6 +7,7 @@
     reason = "tests"
 )]
 
+mod control;
 mod format;
 mod journals;
 mod kill;

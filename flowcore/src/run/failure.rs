@@ -1,0 +1,207 @@
+//! What happens after a failure: retries, `catch`, `fallback`, undoing, the end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::{Effect, Failure, Place, Run, RunId, RunStatus, StepStatus};
+use crate::definition::Jitter;
+use crate::plan::Retry;
+use crate::time::Timestamp;
+
+impl Run {
+    /// Removes every frame below a step and takes back their actions.
+    fn kill_children(&mut self, frame: u32, step: u32, effects: &mut Vec<Effect>) {
+        let mut doomed: Vec<u32> = Vec::new();
+        // Parents have smaller numbers than their children, so one pass finds all descendants.
+        for child in &self.frames {
+            let Some((parent, by)) = child.parent else {
+                continue;
+            };
+            if (parent, by) == (frame, step) || doomed.contains(&parent) {
+                doomed.push(child.serial);
+            }
+        }
+        let running: Vec<Place> = self
+            .running()
+            .filter(|at| doomed.contains(&at.frame))
+            .collect();
+        effects.extend(running.into_iter().map(|at| Effect::Cancel { at }));
+        self.frames.retain(|child| !doomed.contains(&child.serial));
+    }
+
+    pub(super) fn attempt_failed(
+        &mut self,
+        at: Place,
+        failure: Failure,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) {
+        let plan = Arc::clone(&self.plan);
+        self.kill_children(at.frame, at.step, effects);
+        let catching = self
+            .cell(at)
+            .and_then(|cell| cell.aux.as_ref())
+            .is_some_and(|aux| aux.catching);
+        let step = self
+            .frame(at.frame)
+            .and_then(|frame| plan.step(frame.block, at.step));
+        let retry = step
+            .and_then(|step| step.retry.as_ref())
+            .filter(|_| !catching);
+        match retry.and_then(|retry| self.pause(retry, at, &failure)) {
+            Some(pause) => {
+                let due = now.after(pause);
+                if let Some(cell) = self.cell_mut(at) {
+                    cell.status = StepStatus::Retrying;
+                    cell.deadline = Some(due);
+                    cell.aux = None;
+                }
+                effects.push(Effect::Timer { at, due });
+            }
+            None => self.step_failed(at, failure, effects),
+        }
+    }
+
+    /// The pause before the next attempt, or `None` when there is none left.
+    fn pause(&self, retry: &Retry, at: Place, failure: &Failure) -> Option<Duration> {
+        let matches = retry
+            .on
+            .as_ref()
+            .is_none_or(|names| names.contains(&failure.name));
+        if !matches || at.attempt > retry.attempts_max {
+            return None;
+        }
+        let pause = retry.pause(at.attempt.saturating_sub(1));
+        Some(match retry.jitter {
+            Jitter::None => pause,
+            Jitter::Full => pause.mul_f64(unit_interval(self.id, self.started_at, at)),
+        })
+    }
+
+    /// A step failed for good: its `catch`, its `fallback`, else the step around it, else the run.
+    pub(super) fn step_failed(
+        &mut self,
+        mut at: Place,
+        mut failure: Failure,
+        effects: &mut Vec<Effect>,
+    ) {
+        let plan = Arc::clone(&self.plan);
+        loop {
+            let Some(frame) = self.frame(at.frame) else {
+                return;
+            };
+            let Some(step) = plan.step(frame.block, at.step) else {
+                return;
+            };
+            let parent = frame.parent;
+            if failure.step.is_none() {
+                failure.step = Some(format!("{}{}", frame.path, step.id));
+            }
+            self.kill_children(at.frame, at.step, effects);
+            let catching = self
+                .cell(at)
+                .and_then(|cell| cell.aux.as_ref())
+                .is_some_and(|aux| aux.catching);
+            if !catching {
+                let fits = |on: &Option<Vec<String>>| {
+                    on.as_ref()
+                        .is_none_or(|names| names.contains(&failure.name))
+                };
+                if let Some(catch) = step.catch.iter().find(|catch| fits(&catch.on)) {
+                    self.catch(at, step, catch.block, &failure);
+                    return;
+                }
+            }
+            if let Some(Ok(value)) = step
+                .fallback
+                .as_ref()
+                .map(|fallback| self.fill(fallback, at.frame))
+            {
+                self.succeed(at, value);
+                return;
+            }
+            self.close(at, StepStatus::Failed, Value::Null);
+            match parent {
+                Some((frame, step)) => {
+                    at = Place {
+                        frame,
+                        step,
+                        attempt: 0,
+                    };
+                    at.attempt = self.cell(at).map_or(0, |cell| cell.attempt);
+                }
+                None => return self.fail_run(failure, effects),
+            }
+        }
+    }
+
+    /// Nothing caught the failure: undo what can be undone, then end.
+    pub(super) fn fail_run(&mut self, failure: Failure, effects: &mut Vec<Effect>) {
+        if self.failing.is_none() {
+            if self.undo.is_empty() {
+                self.end(RunStatus::Failed, Some(failure), effects);
+                return;
+            }
+            self.cancel_open(effects);
+            self.failing = Some(failure);
+        }
+        self.undo_next(effects);
+    }
+
+    pub(super) fn undo_next(&mut self, effects: &mut Vec<Effect>) {
+        match self.undo.pop() {
+            Some((block, params)) => {
+                self.enter(None, block, params, 0, "compensate/".to_owned());
+            }
+            None => {
+                let failure = self.failing.take();
+                self.end(RunStatus::Failed, failure, effects);
+            }
+        }
+    }
+
+    pub(super) fn cancel_open(&mut self, effects: &mut Vec<Effect>) {
+        let running: Vec<Place> = self.running().collect();
+        effects.extend(running.into_iter().map(|at| Effect::Cancel { at }));
+        self.frames.truncate(1);
+        self.agenda.clear();
+        for cell in self.frames.iter_mut().flat_map(|frame| &mut frame.cells) {
+            if !matches!(
+                cell.status,
+                StepStatus::Succeeded | StepStatus::Skipped | StepStatus::Failed
+            ) {
+                cell.status = StepStatus::Cancelled;
+                cell.deadline = None;
+                cell.output = Value::Null;
+            }
+        }
+    }
+
+    pub(super) fn end(
+        &mut self,
+        status: RunStatus,
+        failure: Option<Failure>,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.cancel_open(effects);
+        self.status = status;
+        self.failure = failure;
+        effects.push(Effect::Ended);
+    }
+}
+
+/// A number in 0..1 that depends only on the attempt (`SplitMix64` over its coordinates).
+fn unit_interval(run: RunId, started_at: Timestamp, at: Place) -> f64 {
+    let mut state = run.as_u64() ^ started_at.as_millis().unsigned_abs().rotate_left(32);
+    for part in [at.frame, at.step, at.attempt] {
+        state = state
+            .wrapping_add(u64::from(part))
+            .wrapping_add(0x9e37_79b9_7f4a_7c15);
+        state = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        state = (state ^ (state >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        state ^= state >> 31;
+    }
+    (state >> 11) as f64 / (1_u64 << 53) as f64
+}
