@@ -2,7 +2,8 @@
 //!
 //! `selector`: nanoseconds, allocations and memory of a choice. `rollback`: false rollbacks of equal
 //! versions and power at a drop of 5 points, by simulation. `decode FILE`: tokens a second of the in-process
-//! model, to set beside `promptopt/scripts/llama_cpp_decode.py` on the same file and core.
+//! model, to set beside `promptopt/scripts/llama_cpp_decode.py` on the same file and core; on one core set
+//! `RAYON_NUM_THREADS=1`, since the engine counts the machine's cores, not those that it may use.
 #![allow(clippy::print_stdout, reason = "a bench prints")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -14,8 +15,8 @@ use std::time::Instant;
 use clap::{Parser, Subcommand};
 use promptopt::model::{GenerateOptions, LanguageModel, LlamaModel};
 use promptopt::{
-    Arm, Context, Criticality, Error, Network, Policy, Prompt, PromptSet, Result, SequentialTest,
-    Template, Tier, Version,
+    Arm, Context, Criticality, Decision, Error, Label, Network, Policy, Prompt, PromptSet, Result,
+    SequentialTest, Template, Tier, Version,
 };
 
 #[derive(Parser)]
@@ -72,7 +73,6 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
-#[expect(clippy::disallowed_methods, reason = "a bench reads the clock")]
 fn now() -> Instant {
     Instant::now()
 }
@@ -159,6 +159,62 @@ fn selector() -> Result<()> {
             ROUNDS * CHOICES
         );
     }
+    overhead()
+}
+
+/// Everything around the model for one answer: choose, render into a kept buffer, read the answer.
+fn overhead() -> Result<()> {
+    const ROUNDS: usize = 31;
+    const ANSWERS: usize = 20_000;
+    const OPTIONS: usize = 20;
+    let options = (0..OPTIONS).map(|at| format!(" word{at}")).collect();
+    let labels = (0..5)
+        .map(|at| Label {
+            name: format!("label{at}"),
+            bias: at as f64,
+            weights: (0..OPTIONS)
+                .map(|option| (option * at) as f64 / 50.0)
+                .collect(),
+        })
+        .collect();
+    let decision = Decision::new(options, labels)?;
+    let mut prompts = Vec::new();
+    for (tier, words) in Tier::ALL.into_iter().zip([1, 6, 20]) {
+        prompts.push(prompt(tier, 1, words)?.with_decision(decision.clone()));
+    }
+    let prompts = prompts.try_into().map_err(|_| Error::OutOfRange {
+        what: "number of prompts",
+        found: 0.0,
+        expected: "3",
+    })?;
+    let set = PromptSet::new(prompts, Policy::default())?;
+    let text =
+        "the pump hums and the readings jump between 0.1 and 0.9 since this morning ".repeat(3);
+    let log_probs: Vec<f64> = (0..OPTIONS).map(|at| -(at as f64)).collect();
+    let mut buffer = String::with_capacity(4096);
+    let mut nanos = Vec::with_capacity(ROUNDS);
+    for _ in 0..ROUNDS {
+        let start = now();
+        for _ in 0..ANSWERS {
+            let choice = set.select(black_box(&Context::default()));
+            buffer.clear();
+            choice
+                .prompt
+                .template()
+                .render_into(&[("text", &text)], &mut buffer)?;
+            black_box(&buffer);
+            if let Some(decision) = choice.prompt.decision() {
+                black_box(decision.choose(black_box(&log_probs))?.index);
+            }
+        }
+        nanos.push(start.elapsed().as_nanos() as f64 / ANSWERS as f64);
+    }
+    nanos.sort_by(f64::total_cmp);
+    println!(
+        "choose, render and read an answer (5 labels, {OPTIONS} options): median {:.0} ns, p95 {:.0} ns",
+        nanos[ROUNDS / 2],
+        nanos[ROUNDS * 95 / 100]
+    );
     Ok(())
 }
 

@@ -24,7 +24,11 @@ fn a_file_that_is_no_gguf_is_refused_in_words() {
     let path = dir.path().join("model.gguf");
     std::fs::write(&path, b"GGUF\x03\x00\x00\x00\xff\xff\xff\xff").unwrap();
     let error = LlamaModel::load(&path).unwrap_err().to_string();
-    assert!(error.starts_with("cannot read the GGUF header"), "{error}");
+    assert!(
+        error.contains("model.gguf: this is no GGUF file"),
+        "{error}"
+    );
+    assert_eq!(error.lines().count(), 1, "{error}");
     let error = LlamaModel::load(dir.path().join("none.gguf"))
         .unwrap_err()
         .to_string();

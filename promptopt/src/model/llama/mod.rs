@@ -52,7 +52,8 @@ impl LlamaModel {
     /// Loads a GGUF file of at most 4 GiB. Takes about a second for 135 million parameters.
     ///
     /// # Errors
-    /// [`Error::Io`], [`Error::FileTooLarge`], [`Error::Model`] when the file is no GGUF file, is not of
+    /// [`Error::Io`], [`Error::FileTooLarge`], [`Error::Data`] when the file is no GGUF file,
+    /// [`Error::Model`] when it is not of
     /// the Llama family, misses a tensor, or has a tokenizer that the crate does not know.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         const FILE_BYTES_MAX: u64 = 4 << 30;
@@ -71,7 +72,10 @@ impl LlamaModel {
                 limit: FILE_BYTES_MAX,
             });
         }
-        let content = Content::read(&mut file).map_err(failed("read the GGUF header"))?;
+        let content = Content::read(&mut file).map_err(|cause| Error::Data {
+            path: path.to_owned(),
+            cause: format!("this is no GGUF file: {}", first_line(&cause)),
+        })?;
         let tokenizer = TextTokenizer::from_gguf(&content)?;
         let weights = Weights::load(&content, &mut file)?;
         let stem = path
@@ -226,8 +230,14 @@ fn common(left: &[u32], right: &[u32]) -> usize {
 pub(super) fn failed(action: &'static str) -> impl Fn(candle_core::Error) -> Error {
     move |cause| Error::Model {
         action,
-        cause: cause.to_string(),
+        cause: first_line(&cause),
     }
+}
+
+/// The engine's message without the backtrace that it may carry.
+fn first_line(cause: &candle_core::Error) -> String {
+    let text = cause.to_string();
+    text.lines().next().unwrap_or_default().to_owned()
 }
 
 impl LanguageModel for LlamaModel {
