@@ -332,3 +332,10 @@ pub struct ApprovalDef {
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
+
+/// The JSON Schema of a definition file, for editors that complete and check it. The same text
+/// ships as `workflow.schema.json`.
+#[cfg(feature = "schema")]
+pub fn json_schema() -> Value {
+    schemars::schema_for!(Document).to_value()
+}

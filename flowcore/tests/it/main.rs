@@ -11,5 +11,6 @@ mod control;
 mod format;
 mod journals;
 mod kill;
+mod schema;
 mod sensor;
 mod waits;
