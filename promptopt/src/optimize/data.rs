@@ -176,6 +176,20 @@ impl Dataset {
         counts.into_iter().collect()
     }
 
+    /// The same data without the answers that have fewer than `least` examples, and those answers with
+    /// their counts, for the caller to tell.
+    pub fn without_rare(self, least: usize) -> (Self, Vec<(String, usize)>) {
+        let rare: Vec<(String, usize)> = self
+            .answers()
+            .into_iter()
+            .filter(|(_, count)| *count < least)
+            .collect();
+        let mut kept = self;
+        kept.examples
+            .retain(|example| !rare.iter().any(|(answer, _)| *answer == example.answer));
+        (kept, rare)
+    }
+
     /// SHA-256 over all examples in order: names the data in checkpoints.
     pub fn fingerprint(&self) -> String {
         let mut hash = Sha256::new();

@@ -401,6 +401,9 @@ fn what_makes_no_task_is_refused_in_words() {
         refuse(optimizer(&signature, &model), &few),
         Error::TooFewExamples { .. }
     ));
+    let (kept, rare) = few.without_rare(3);
+    assert_eq!(rare, [("rare".to_owned(), 1)]);
+    assert_eq!(kept.answers(), data().answers());
     let caps = optimizer(&signature, &model).caps([30, 10, 100]);
     assert!(matches!(refuse(caps, &data()), Error::OutOfRange { .. }));
     assert_eq!(model.calls.get(), 0, "refused before the model was asked");

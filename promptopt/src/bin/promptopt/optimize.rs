@@ -46,6 +46,9 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
+/// Answers with fewer examples are left out, and named.
+const RARE_BELOW: usize = 3;
+
 /// Prints progress on standard error: a moving line on a terminal, now and then a line elsewhere.
 struct Bar {
     started: Instant,
@@ -121,6 +124,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         skipped.empty,
         skipped.repeated
     );
+    // One example a split is the least that can be measured at all.
+    let (data, rare) = data.without_rare(RARE_BELOW);
+    for (answer, count) in rare {
+        eprintln!("left out: the answer `{answer}` has {count} of at least {RARE_BELOW} examples");
+    }
     let (text, label) = (
         slot(&arguments.text, "text"),
         slot(&arguments.label, "label"),
