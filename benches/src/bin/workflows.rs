@@ -124,7 +124,7 @@ fn dagx_chain() -> f64 {
             let dag = DagRunner::new();
             let mut last = dag.add_task(Seed).into();
             for _ in 1..CHAIN_LEN {
-                last = dag.add_task(Pass).depends_on(&last);
+                last = dag.add_task(Pass).depends_on(last);
             }
             dag.run(|future| {
                 tokio::spawn(future);
