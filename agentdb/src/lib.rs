@@ -1,1 +1,64 @@
-//! Offline-first CRDT state store with delta sync.
+//! Offline-first CRDT state store.
+//!
+//! # What it is
+//! [`AgentDb`] keeps documents that merge with their copies on other devices, and an append-only event log
+//! that is the offline buffer, in one SQLite file. State and events of a transaction are kept together or
+//! not at all; so are opaque records, for the journal of another library. Each field of a [`Schema`] says
+//! how it merges: [`Field::Lww`], [`Field::Max`], [`Field::Status`], [`Field::PnCounter`].
+//!
+//! # What it is not
+//! It opens no connection, reads no clock and starts no thread. Documents travel as [`Document`]s that the
+//! caller sends.
+//!
+//! # On disk
+//! `agent_state(agent_id, schema, state_json, crdt_json, version, timestamp)`,
+//! `agent_events(event_id, agent_id, event_type, payload, priority, timestamp)` and
+//! `sync_log(local_seq, cloud_seq, sync_status, note)`, readable with the `sqlite3` shell; WAL mode.
+//!
+//! # Limits
+//! A field of 1 MiB, an event of 1 MiB, ids of 512 bytes, queries of 4 KiB.
+//!
+//! # Example
+//! ```
+//! use agentdb::{AgentDb, Field, Options, Priority, ReplicaId, Schema, Timestamp};
+//! use serde_json::json;
+//!
+//! let robot = Schema::new("robot")
+//!     .field("battery", Field::Lww)
+//!     .field("odometer", Field::PnCounter)
+//!     .field("task", Field::status(&["queued", "active", "done"]));
+//! let mut db = AgentDb::in_memory(Options::new(ReplicaId::new(1)).schema(robot))?;
+//!
+//! let mut tx = db.begin(Timestamp::from_millis(1_000))?;
+//! tx.agent("robot", "R042")?.set("battery", 17)?.add("odometer", 120)?.status("task", "active")?;
+//! tx.append_event("R042", "task_started", &json!({"task": "weld"}), Priority::Normal)?;
+//! tx.commit()?;
+//!
+//! let low = db.query("robot", "battery < 20 && task != 'done'")?;
+//! assert_eq!(low[0].id, "R042");
+//! assert_eq!(db.waiting()?, 1);
+//! # Ok::<(), agentdb::Error>(())
+//! ```
+#![forbid(unsafe_code)]
+
+mod clock;
+mod db;
+mod document;
+mod error;
+mod event;
+mod leaf;
+mod query;
+mod schema;
+mod store;
+mod time;
+
+pub use clock::{Context, Dot, ReplicaId};
+pub use db::{Agent, AgentDb, AgentTx, ID_BYTES_MAX, Options, Tx};
+pub use document::{Document, FIELD_BYTES_MAX};
+pub use error::{Error, Result};
+pub use event::{EVENT_BYTES_MAX, Priority, Sequence, StoredEvent, SyncStatus};
+pub use leaf::Stamp;
+pub use query::QUERY_BYTES_MAX;
+pub use schema::{Field, Schema};
+pub use store::Durability;
+pub use time::Timestamp;

@@ -16,6 +16,8 @@ const LONGEST_US: u64 = 10 * 60 * 1_000_000;
 pub enum Stage {
     /// A frame is handed to the model runner and its detections come back.
     Infer,
+    /// Of that, the time inside the model.
+    Model,
     /// Detections become tracks and events.
     Track,
     /// Events go through dedup, windows and patterns.
@@ -35,6 +37,7 @@ impl Stage {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Infer => "infer",
+            Self::Model => "  in the model",
             Self::Track => "track",
             Self::Pattern => "pattern",
             Self::Novelty => "novelty",

@@ -10,12 +10,31 @@
 //!
 //! Each arrow is a file of this crate; none of the five crates knows another.
 
+pub mod command;
+pub mod config;
+pub mod describe;
 pub mod detection;
 pub mod frame;
+pub mod gateway;
+pub mod incident;
+pub mod latency;
+#[cfg(feature = "ssd")]
+pub mod models;
 pub mod mqtt;
+pub mod night;
+pub mod novelty;
+pub mod outbox;
+pub mod patterns;
+pub mod plugins;
 pub mod posture;
+pub mod runner;
 pub mod score;
+pub mod sighting;
 pub mod sim;
 pub mod source;
+pub mod state;
+pub mod summary;
 pub mod time;
+pub mod tracking;
+pub mod workflow;
 pub mod zone;

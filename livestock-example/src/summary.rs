@@ -7,6 +7,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 
 use crate::latency::{Percentiles, Stage};
+use crate::source::collars::CollarReport;
 
 /// What a run did. The counters add up:
 /// `events_in = events_out + sum(dropped) + held`, and
@@ -55,6 +56,9 @@ pub struct Summary {
     /// Photos by their top label, where a detector that names cattle looked at photos.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub cattle: Option<Cattle>,
+    /// How each animal lay, where leg recordings were read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub collars: Option<CollarReport>,
 }
 
 /// Alerts against what really happened.
@@ -166,6 +170,9 @@ impl Summary {
             ]);
             let _ = writeln!(text, "{table}");
         }
+        if let Some(collars) = &self.collars {
+            let _ = writeln!(text, "{}", lying(collars));
+        }
         let mut latency = table(&["stage, ms", "count", "p50", "p99", "max"]);
         for (stage, p) in &self.latency_ms {
             let ms = |value: f64| format!("{value:.2}");
@@ -180,6 +187,31 @@ impl Summary {
         let _ = write!(text, "{latency}");
         text
     }
+}
+
+/// The lying bouts of each animal, and how much of its recording they explain.
+fn lying(collars: &CollarReport) -> Table {
+    let mut table = table(&["lying bouts", "start", "end", "minutes"]);
+    for animal in &collars.animals {
+        for bout in &animal.bouts {
+            let minutes = format!("{:.1}", bout.minutes);
+            table.add_row([
+                animal.animal.clone(),
+                bout.start.clock(),
+                bout.end.clock(),
+                minutes,
+            ]);
+        }
+        let explained = format!("{:.1} % explained", animal.share_explained * 100.0);
+        let samples = format!("{} samples", animal.samples);
+        table.add_row([
+            animal.animal.clone(),
+            samples,
+            explained,
+            format!("{:.1}", animal.minutes_lying),
+        ]);
+    }
+    table
 }
 
 fn table(header: &[&str]) -> Table {

@@ -26,7 +26,12 @@ impl Timestamp {
     /// The time of the day in UTC, `HH:MM:SS`.
     pub fn clock(self) -> String {
         let second = self.0.div_euclid(1000).rem_euclid(86_400);
-        format!("{:02}:{:02}:{:02}", second / 3600, second / 60 % 60, second % 60)
+        format!(
+            "{:02}:{:02}:{:02}",
+            second / 3600,
+            second / 60 % 60,
+            second % 60
+        )
     }
 
     /// The instant `by` later, saturating at the end of time.

@@ -261,7 +261,6 @@ fn store(call: &Call) -> Result<Output, ActionError> {
         "first": incident.first,
         "last": incident.last,
         "raised": raised,
-        "seen": 1,
     });
     Ok(Output::new(json!({})).write(StateWrite::new(INCIDENTS, incident.id, body)))
 }

@@ -1,1 +1,79 @@
 //! Windowed complex event processing.
+//!
+//! # What it is
+//! An [`Engine`] takes events of declared [`Schema`]s in any order within a limit, drops duplicates, and
+//! runs [`Rule`]s over them in order of event time: keyed tumbling and sliding windows with aggregates and
+//! thresholds, and sequences of events within a time.
+//!
+//! # What it is not
+//! It does no I/O, reads no clock and starts no thread: time is the events' and what
+//! [`Engine::advance_to`] says. Rules are built in Rust.
+//!
+//! # Semantics
+//! - The watermark is the newest event's time less [`EngineBuilder::disorder`], or what `advance_to` said.
+//!   No event before it is taken; one at it is. Ties go by arrival.
+//! - `within` is inclusive. Between the steps of a sequence anything may happen. After a match its key
+//!   begins anew.
+//! - Windows begin at multiples of the slide since the epoch and end exclusively; they are told when the
+//!   watermark reaches their end. By default a window rule tells on the rising edge.
+//! - A missing field makes a condition unknown, and what is unknown does not hold.
+//! - `events_in = events_out + sum(dropped) + held`, always.
+//!
+//! # Limits
+//! A million events that wait, four million ids, 64 partial matches a key, a million keys a window rule,
+//! 100,000 panes a window. What is over a limit is dropped and counted in [`Metrics`].
+//!
+//! # Example
+//! ```
+//! use std::time::Duration;
+//! use midstream::{Engine, FieldType, Rule, Schema, Timestamp, gt, lt};
+//!
+//! let machines = Schema::new("machines")
+//!     .field("machine", FieldType::Text)
+//!     .field("temperature", FieldType::Float)
+//!     .field("pressure", FieldType::Float);
+//! let mut engine = Engine::builder()
+//!     .source(machines.clone())
+//!     .rule(
+//!         Rule::sequence("overheat")
+//!             .key("machine")
+//!             .step("machines", gt("temperature", 85.0))
+//!             .step("machines", lt("pressure", 50.0))
+//!             .within(Duration::from_secs(30)),
+//!     )
+//!     .build()?;
+//! let at = Timestamp::from_millis;
+//! let hot = machines.event("1", at(0), &[("machine", "m-7".into()), ("temperature", 90.0.into())])?;
+//! let drop = machines.event("2", at(20_000), &[("machine", "m-7".into()), ("pressure", 40.0.into())])?;
+//! assert!(engine.push(hot)?.is_empty());
+//! let found = engine.push(drop)?;
+//! assert_eq!(&*found[0].rule, "overheat");
+//! # Ok::<(), midstream::Error>(())
+//! ```
+#![forbid(unsafe_code)]
+
+mod aggregate;
+mod dedup;
+mod engine;
+mod error;
+mod event;
+mod key;
+mod metrics;
+mod output;
+mod predicate;
+mod rule;
+mod sequence;
+mod time;
+mod window;
+
+pub use aggregate::{Aggregate, Aggregates};
+pub use engine::{Engine, EngineBuilder, HELD_MAX, IDS_MAX};
+pub use error::{Error, Result};
+pub use event::{EVENT_ID_BYTES_MAX, Event, FieldType, Schema, Value};
+pub use metrics::{DropReason, Metrics};
+pub use output::{Found, MatchId, Output};
+pub use predicate::{Predicate, always, eq, ge, gt, le, lt, ne};
+pub use rule::{Emit, Having, Rule, SequenceRule, WindowRule};
+pub use sequence::PARTIAL_MATCHES_MAX;
+pub use time::Timestamp;
+pub use window::{KEYS_MAX, PANES_MAX};

@@ -1,1 +1,70 @@
-//! Embeddable vector index: similarity search, semantic cache, local retrieval.
+//! An embeddable vector index: keep vectors with payloads, find the nearest, in one process and
+//! one file.
+//!
+//! ```
+//! use ruvector::{Filter, Index, Metric};
+//! use serde_json::json;
+//!
+//! # fn main() -> ruvector::Result<()> {
+//! let index = Index::builder(3).metric(Metric::Cosine).build()?;
+//! index.upsert(1, &[0.9, 0.1, 0.0], json!({"zone": "barn-1", "age": 3}))?;
+//! index.upsert(2, &[0.8, 0.3, 0.1], json!({"zone": "barn-2", "age": 4}))?;
+//! index.upsert(3, &[0.0, 0.2, 0.9], json!({"zone": "barn-2", "age": 9}))?;
+//!
+//! let hits = index.search(&[1.0, 0.0, 0.0], 2).run()?;
+//! assert_eq!((hits[0].id, hits[1].id), (1, 2));
+//!
+//! let filter = Filter::parse("zone == 'barn-2' && age < 5")?;
+//! let hits = index.search(&[1.0, 0.0, 0.0], 2).filter(filter).run()?;
+//! assert_eq!(hits.len(), 1);
+//! assert_eq!(hits[0].payload, Some(json!({"zone": "barn-2", "age": 4})));
+//!
+//! assert!(index.delete(1)?);
+//! assert_eq!(index.len(), 2);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! With a file the same calls are durable ([`IndexBuilder::file`], [`Index::flush`], [`Index::open`]).
+//!
+//! # What it is not
+//! No server, no cluster, no embedding model: vectors come from the caller. One process has a file
+//! open at a time.
+//!
+//! # Limits
+//! [`DIM_MAX`] components, [`ROWS_MAX`] rows, [`PAYLOAD_BYTES_MAX`] a payload, [`FIELDS_MAX`]
+//! distinct payload fields, [`K_MAX`] neighbours. Files are little-endian and so are the machines
+//! that this crate compiles for.
+#![deny(unsafe_code)]
+
+#[cfg(target_endian = "big")]
+compile_error!("ruvector maps little-endian files, so it needs a little-endian machine");
+
+mod arena;
+mod bits;
+mod builder;
+mod error;
+mod exact;
+mod file;
+mod filter;
+mod index;
+mod int8;
+// The kernels are `std::arch` intrinsics; each is tested against the scalar one.
+#[allow(unsafe_code, reason = "intrinsics")]
+mod kernel;
+mod metric;
+mod payload;
+mod pool;
+mod search;
+mod space;
+mod state;
+mod stats;
+
+pub use builder::{DIM_MAX, IndexBuilder, IndexKind, Quantization, ROWS_MAX, Storage};
+pub use error::{Error, Result};
+pub use filter::{FILTER_BYTES_MAX, FILTER_DEPTH_MAX, Filter};
+pub use index::{Entry, Index};
+pub use metric::Metric;
+pub use payload::{FIELDS_MAX, PAYLOAD_BYTES_MAX};
+pub use search::{Hit, K_MAX, Search};
+pub use stats::Stats;

@@ -1,5 +1,9 @@
 //! The gateway's command line: each word is a file in `livestock::command`.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command prints")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command prints"
+)]
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -116,7 +120,10 @@ fn main() -> ExitCode {
     match run(Line::parse().word) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("livestock-gateway: {}", error.to_string().replace('\n', "; "));
+            eprintln!(
+                "livestock-gateway: {}",
+                error.to_string().replace('\n', "; ")
+            );
             ExitCode::from(2)
         }
     }
@@ -129,7 +136,11 @@ fn run(word: Word) -> Result<(), CommandError> {
             seed: demo.seed,
             cameras: demo.cameras,
             fps: demo.fps,
-            pace: if demo.fast || demo.day { command::Pace::Fast } else { command::Pace::Farm },
+            pace: if demo.fast || demo.day {
+                command::Pace::Fast
+            } else {
+                command::Pace::Farm
+            },
             day: demo.day,
             rim: command::Rim {
                 mqtt: demo.mqtt,
@@ -152,11 +163,17 @@ fn run(word: Word) -> Result<(), CommandError> {
             },
         }),
         Word::Check { config } => command::check(&config),
-        Word::Models { word: Models::Get { name, dir } } => command::models_get(&name, &dir),
+        Word::Models {
+            word: Models::Get { name, dir },
+        } => command::models_get(&name, &dir),
         Word::Plugin(args) => command::plugin(args),
     }
 }
 
 fn output(json: bool) -> command::Output {
-    if json { command::Output::Json } else { command::Output::Text }
+    if json {
+        command::Output::Json
+    } else {
+        command::Output::Text
+    }
 }

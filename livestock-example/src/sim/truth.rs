@@ -1,37 +1,11 @@
 //! What really happens on the farm; nothing of this reaches the gateway.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::detection::{Label, Rect};
 use crate::frame::CameraId;
+pub use crate::incident::IncidentKind;
 use crate::time::Timestamp;
-
-/// The kinds of incident that are staged, and that alerts are scored by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum IncidentKind {
-    /// A person in a pen at night.
-    PersonInPenAtNight,
-    /// An animal that lies far longer than usual and hardly moves, told by its leg sensor.
-    AnimalDown,
-    /// Too many animals at a trough for a while.
-    Crowding,
-}
-
-impl IncidentKind {
-    /// All kinds.
-    pub const ALL: [Self; 3] = [Self::PersonInPenAtNight, Self::AnimalDown, Self::Crowding];
-
-    /// The name in reports.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::PersonInPenAtNight => "person_in_pen_at_night",
-            Self::AnimalDown => "animal_down",
-            Self::Crowding => "crowding",
-        }
-    }
-}
 
 /// An incident that really happens.
 #[derive(Clone, Debug, PartialEq, Serialize)]

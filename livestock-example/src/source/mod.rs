@@ -1,6 +1,8 @@
 //! Where inputs come from: one trait, one file a kind of source.
 
 pub mod collars;
+pub mod photos;
+pub mod video;
 
 use std::path::PathBuf;
 
@@ -64,6 +66,14 @@ pub enum SourceError {
         /// The item's file.
         path: PathBuf,
         /// What is wrong with it.
+        cause: String,
+    },
+    /// A recording cannot be decoded.
+    #[error("{}: {cause}", path.display())]
+    Video {
+        /// The recording.
+        path: PathBuf,
+        /// What is wrong, with the way out.
         cause: String,
     },
     /// A decoder gave a picture that is no frame.

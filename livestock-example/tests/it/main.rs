@@ -8,5 +8,6 @@
 )]
 
 mod collars;
+mod independence;
 mod mqtt;
 mod sim;

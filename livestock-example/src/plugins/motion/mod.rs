@@ -19,7 +19,9 @@ use std::collections::BTreeMap;
 use crate::detection::{Detection, Label, Rect};
 use crate::frame::{CameraId, Frame};
 
-use super::descriptor::describe;
+use super::descriptor::{DESCRIPTOR_LENGTH, describe};
+use super::{Detector, DetectorError};
+use crate::runner::Description;
 use background::Background;
 use blobs::{Blob, blobs, close_gaps};
 use herd::Herd;
@@ -81,6 +83,19 @@ impl Motion {
         }
         eye.last = self.frames;
         eye.look(frame, width, height)
+    }
+}
+
+impl Detector for Motion {
+    fn describe(&self) -> Description {
+        Description {
+            name: concat!("motion ", env!("CARGO_PKG_VERSION")).into(),
+            embedding_length: DESCRIPTOR_LENGTH,
+        }
+    }
+
+    fn infer(&mut self, frame: &Frame) -> Result<Vec<Detection>, DetectorError> {
+        Ok(self.detect(frame))
     }
 }
 

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use livestock::mqtt::Broker;
 
-use super::publisher::{Collector, publish_all};
+use super::publisher::{Subscriber, publish_all};
 
 #[test]
 fn a_message_published_to_the_embedded_broker_reaches_a_subscriber() {
     let broker = Broker::start(0).unwrap();
     let port = broker.address().port();
-    let collector = Collector::start(port, "embedded");
+    let collector = Subscriber::start(port, "test/alerts");
     publish_all(port, "embedded-publisher", 0..20, Duration::from_secs(10));
     assert_eq!(
         collector.wait_for(20, Duration::from_secs(10)),

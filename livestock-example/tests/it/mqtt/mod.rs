@@ -1,4 +1,4 @@
 //! What the outbox's publisher promises, against real brokers.
 
 mod broker;
-mod publisher;
+pub mod publisher;

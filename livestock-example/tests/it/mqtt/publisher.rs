@@ -86,21 +86,21 @@ impl Drop for Mosquitto {
     }
 }
 
-/// A subscriber with a session of its own that notes each number that arrives.
-pub struct Collector {
-    numbers: mpsc::Receiver<u64>,
+/// A subscriber that keeps the JSON objects that arrive.
+pub struct Subscriber {
+    objects: mpsc::Receiver<serde_json::Value>,
 }
 
-impl Collector {
-    /// Subscribes to `test/alerts` and returns when the broker has confirmed it.
-    pub fn start(port: u16, client_id: &str) -> Self {
-        let mut options = MqttOptions::new(client_id, ("127.0.0.1", port));
+impl Subscriber {
+    /// Subscribes to a filter and returns when the broker has confirmed it.
+    pub fn start(port: u16, filter: &str) -> Self {
+        let mut options = MqttOptions::new("subscriber", ("127.0.0.1", port));
         options
             .set_keep_alive(5)
             .set_session_mode(SessionMode::Persistent);
         let (client, mut connection) = Client::builder(options).capacity(16).build();
-        client.subscribe("test/alerts", QoS::ExactlyOnce).unwrap();
-        let (send, numbers) = mpsc::channel();
+        client.subscribe(filter, QoS::ExactlyOnce).unwrap();
+        let (send, objects) = mpsc::channel();
         let (ready, subscribed) = mpsc::channel();
         std::thread::spawn(move || {
             let _keep = client;
@@ -108,11 +108,8 @@ impl Collector {
                 match event {
                     Ok(Event::Incoming(Incoming::SubAck(_))) => drop(ready.send(())),
                     Ok(Event::Incoming(Incoming::Publish(publish))) => {
-                        let number = std::str::from_utf8(&publish.payload)
-                            .unwrap()
-                            .parse()
-                            .unwrap();
-                        if send.send(number).is_err() {
+                        let object = serde_json::from_slice(&publish.payload).unwrap();
+                        if send.send(object).is_err() {
                             return;
                         }
                     }
@@ -122,25 +119,24 @@ impl Collector {
             }
         });
         subscribed.recv_timeout(Duration::from_secs(10)).unwrap();
-        Self { numbers }
+        Self { objects }
     }
 
-    /// What has arrived when `count` have, or at the time's end, in order of arrival, and whatever comes
-    /// in the half second after.
-    pub fn wait_for(&self, count: usize, limit: Duration) -> Vec<u64> {
+    /// What has arrived when `count` have, or at the time's end, and whatever comes in the second after.
+    pub fn wait_for(&self, count: usize, limit: Duration) -> Vec<serde_json::Value> {
         let end = Instant::now() + limit;
         let mut seen = Vec::new();
         while seen.len() < count {
             match self
-                .numbers
+                .objects
                 .recv_timeout(end.saturating_duration_since(Instant::now()))
             {
-                Ok(number) => seen.push(number),
+                Ok(object) => seen.push(object),
                 Err(_) => return seen,
             }
         }
-        while let Ok(number) = self.numbers.recv_timeout(Duration::from_millis(500)) {
-            seen.push(number);
+        while let Ok(object) = self.objects.recv_timeout(Duration::from_secs(1)) {
+            seen.push(object);
         }
         seen
     }
@@ -190,7 +186,7 @@ fn alerts_arrive_once_and_in_order_across_a_broker_that_stops_and_comes_back() {
     let Some(mut broker) = Mosquitto::start() else {
         return;
     };
-    let collector = Collector::start(broker.port(), "collector");
+    let collector = Subscriber::start(broker.port(), "test/alerts");
     let publisher = publisher(broker.port(), "publisher");
     let mut taken = Vec::new();
     for number in 0..30 {

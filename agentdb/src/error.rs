@@ -1,0 +1,97 @@
+//! What can go wrong.
+
+use std::path::PathBuf;
+
+/// What can go wrong.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The file cannot be opened or made.
+    #[error("cannot open {}: {cause}", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite said.
+        cause: rusqlite::Error,
+    },
+    /// The store failed: a full disk, a damaged file, a lock held for too long. Nothing of the transaction
+    /// was kept.
+    #[error("store: {0}; nothing of the transaction was kept")]
+    Store(#[from] rusqlite::Error),
+    /// The file was written by a newer release.
+    #[error("the file has format {found}, this release reads up to {known}: use a newer release")]
+    Format {
+        /// The file's format.
+        found: i64,
+        /// The newest that is known.
+        known: i64,
+    },
+    /// A document was asked for by a schema that the store does not have.
+    #[error("no schema is called `{0}`; give it to Options::schema")]
+    UnknownSchema(String),
+    /// A field is not in the schema.
+    #[error("schema `{schema}` has no field `{field}`")]
+    UnknownField {
+        /// The schema.
+        schema: String,
+        /// The field.
+        field: String,
+    },
+    /// A field is of another type than the change.
+    #[error("field `{field}` is {is}, it cannot {change}")]
+    WrongType {
+        /// The field.
+        field: String,
+        /// What it is.
+        is: &'static str,
+        /// What was asked of it.
+        change: &'static str,
+    },
+    /// A status is not in the declared order.
+    #[error("field `{field}` has no status `{status}`; it has {known}")]
+    UnknownStatus {
+        /// The field.
+        field: String,
+        /// The status asked for.
+        status: String,
+        /// The declared order.
+        known: String,
+    },
+    /// A number that is none.
+    #[error("field `{field}`: {value} is no finite number")]
+    NotFinite {
+        /// The field.
+        field: String,
+        /// The value.
+        value: f64,
+    },
+    /// Something is larger than its limit.
+    #[error("{what} is {found}, at most {limit} are allowed")]
+    Limit {
+        /// What.
+        what: &'static str,
+        /// How large it is.
+        found: usize,
+        /// How large it may be.
+        limit: usize,
+    },
+    /// A query cannot be read.
+    #[error("query, column {column}: {cause}")]
+    Query {
+        /// Counted from 1.
+        column: usize,
+        /// What is wrong.
+        cause: String,
+    },
+    /// What is stored cannot be read back.
+    #[error("document `{agent}` is damaged: {cause}")]
+    Damaged {
+        /// Which document.
+        agent: String,
+        /// What is wrong with it.
+        cause: String,
+    },
+}
+
+/// What the crate's functions return.
+pub type Result<T> = std::result::Result<T, Error>;

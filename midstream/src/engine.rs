@@ -1,0 +1,247 @@
+//! The engine: dedup, order by event time, rules.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::dedup::Dedup;
+use crate::error::{Error, Result};
+use crate::event::{Event, Schema};
+use crate::metrics::{DropReason, Metrics};
+use crate::output::Output;
+use crate::rule::Rule;
+use crate::sequence::Sequence;
+use crate::time::Timestamp;
+use crate::window::Window;
+
+/// The most events that wait for the watermark; past it new ones are dropped and counted.
+pub const HELD_MAX: usize = 1_000_000;
+/// The most ids that are remembered against duplicates.
+pub const IDS_MAX: usize = 4_000_000;
+
+/// Collects the plan of an engine.
+#[derive(Clone, Debug)]
+pub struct EngineBuilder {
+    schemas: Vec<Schema>,
+    rules: Vec<Rule>,
+    disorder: Duration,
+    dedup: Duration,
+    future: Duration,
+}
+
+impl EngineBuilder {
+    /// Adds a source.
+    #[must_use]
+    pub fn source(mut self, schema: Schema) -> Self {
+        self.schemas.push(schema);
+        self
+    }
+
+    /// Adds a rule.
+    #[must_use]
+    pub fn rule(mut self, rule: impl Into<Rule>) -> Self {
+        self.rules.push(rule.into());
+        self
+    }
+
+    /// How much later than a newer event an event may come and still be taken in order; default 0.
+    ///
+    /// The watermark is the newest event's time less this. Events wait until the watermark reaches them.
+    #[must_use]
+    pub fn disorder(mut self, limit: Duration) -> Self {
+        self.disorder = limit;
+        self
+    }
+
+    /// For how long after its first arrival an event id counts as known; default ten minutes.
+    #[must_use]
+    pub fn dedup(mut self, horizon: Duration) -> Self {
+        self.dedup = horizon;
+        self
+    }
+
+    /// An event further ahead of the newest one than this is dropped, so that one wrong clock does not make
+    /// all others late; default one day.
+    #[must_use]
+    pub fn future(mut self, limit: Duration) -> Self {
+        self.future = limit;
+        self
+    }
+
+    /// Checks the plan and makes the engine.
+    ///
+    /// # Errors
+    /// [`Error`] naming the rule, source or field at fault.
+    pub fn build(self) -> Result<Engine> {
+        repeated("sources", self.schemas.iter().map(Schema::name))?;
+        repeated("rules", self.rules.iter().map(Rule::name))?;
+        let mut windows = Vec::new();
+        let mut sequences = Vec::new();
+        for rule in &self.rules {
+            match rule {
+                Rule::Window(rule) => windows.push(Window::build(rule, &self.schemas)?),
+                Rule::Sequence(rule) => sequences.push(Sequence::build(rule, &self.schemas)?),
+            }
+        }
+        Ok(Engine {
+            sources: self.schemas,
+            windows,
+            sequences,
+            dedup: Dedup::new(self.dedup, IDS_MAX),
+            disorder: self.disorder,
+            future: self.future,
+            held: BTreeMap::new(),
+            arrived: 0,
+            newest: None,
+            watermark: Timestamp::from_millis(i64::MIN),
+            metrics: Metrics::default(),
+        })
+    }
+}
+
+fn repeated<'a>(what: &'static str, names: impl Iterator<Item = &'a str>) -> Result<()> {
+    let mut known = std::collections::HashSet::new();
+    for name in names {
+        if !known.insert(name) {
+            return Err(Error::Repeated {
+                what,
+                name: name.to_owned(),
+            });
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn schema<'a>(schemas: &'a [Schema], name: &str) -> Result<&'a Schema> {
+    schemas
+        .iter()
+        .find(|schema| schema.name() == name)
+        .ok_or_else(|| Error::UnknownSource(name.to_owned()))
+}
+
+/// Runs rules over events in order of event time.
+#[derive(Debug)]
+pub struct Engine {
+    sources: Vec<Schema>,
+    windows: Vec<Window>,
+    sequences: Vec<Sequence>,
+    dedup: Dedup,
+    disorder: Duration,
+    future: Duration,
+    /// Events that wait for the watermark, by time and order of arrival.
+    held: BTreeMap<(Timestamp, u64), Event>,
+    arrived: u64,
+    newest: Option<Timestamp>,
+    watermark: Timestamp,
+    metrics: Metrics,
+}
+
+impl Engine {
+    /// An empty plan.
+    pub fn builder() -> EngineBuilder {
+        EngineBuilder {
+            schemas: Vec::new(),
+            rules: Vec::new(),
+            disorder: Duration::ZERO,
+            dedup: Duration::from_secs(600),
+            future: Duration::from_secs(86_400),
+        }
+    }
+
+    /// Takes an event; what the rules tell because of it comes back in order.
+    ///
+    /// A duplicate, a late event and one from the future are dropped and counted, and are no error.
+    ///
+    /// # Errors
+    /// [`Error::UnknownSource`] for an event of a source that the engine does not have; it is counted too.
+    pub fn push(&mut self, event: Event) -> Result<Vec<Output>> {
+        self.metrics.events_in += 1;
+        if self
+            .sources
+            .iter()
+            .all(|schema| *schema.name() != *event.source)
+        {
+            self.metrics.drop(DropReason::UnknownSource);
+            return Err(Error::UnknownSource(event.source.to_string()));
+        }
+        let newest = self.newest.unwrap_or(event.at);
+        if event.at < self.watermark {
+            self.metrics.drop(DropReason::Late);
+            return Ok(Vec::new());
+        }
+        if event.at > newest.after(self.future) {
+            self.metrics.drop(DropReason::Future);
+            return Ok(Vec::new());
+        }
+        if self.held.len() >= HELD_MAX {
+            self.metrics.drop(DropReason::Full);
+            return Ok(Vec::new());
+        }
+        let newest = newest.max(event.at);
+        if !self.dedup.insert(&event.id, newest) {
+            self.metrics.drop(DropReason::Duplicate);
+            return Ok(Vec::new());
+        }
+        self.newest = Some(newest);
+        self.arrived += 1;
+        self.held.insert((event.at, self.arrived), event);
+        let mut out = Vec::new();
+        self.release(newest.before(self.disorder), &mut out);
+        Ok(out)
+    }
+
+    /// Says that no event before `watermark` will come: what waits for it is taken, windows that end at or
+    /// before it are told. A watermark never goes back.
+    pub fn advance_to(&mut self, watermark: Timestamp) -> Vec<Output> {
+        let mut out = Vec::new();
+        self.release(watermark, &mut out);
+        out
+    }
+
+    fn release(&mut self, watermark: Timestamp, out: &mut Vec<Output>) {
+        if watermark < self.watermark {
+            return;
+        }
+        self.watermark = watermark;
+        let before = out.len();
+        // An event at the watermark itself may go: none before it will come, and ties go by arrival.
+        while let Some(entry) = self
+            .held
+            .first_entry()
+            .filter(|entry| entry.key().0 <= watermark)
+        {
+            let event = entry.remove();
+            for window in &mut self.windows {
+                window.advance_to(event.at, out);
+                window.push(&event);
+            }
+            for sequence in &mut self.sequences {
+                sequence.push(&event, out);
+            }
+            self.metrics.events_out += 1;
+        }
+        for window in &mut self.windows {
+            window.advance_to(watermark, out);
+        }
+        for sequence in &mut self.sequences {
+            sequence.advance_to(watermark);
+        }
+        self.metrics.outputs += (out.len() - before) as u64;
+    }
+
+    /// The counters: `events_in = events_out + sum(dropped) + held`.
+    pub fn metrics(&self) -> Metrics {
+        Metrics {
+            held: self.held.len() as u64,
+            partial_matches_dropped: self.sequences.iter().map(|sequence| sequence.dropped).sum(),
+            partial_matches_expired: self.sequences.iter().map(|sequence| sequence.expired).sum(),
+            window_events_dropped: self.windows.iter().map(|window| window.dropped).sum(),
+            ids_forgotten: self.dedup.forgotten,
+            ..self.metrics.clone()
+        }
+    }
+
+    /// The time before which no event is taken.
+    pub fn watermark(&self) -> Timestamp {
+        self.watermark
+    }
+}

@@ -1,0 +1,75 @@
+//! What can be wrong with a plan or an event.
+
+use std::time::Duration;
+
+use crate::event::FieldType;
+
+/// What can be wrong with a plan or an event.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A rule or an event names a source that was not given to the builder.
+    #[error("no source is called `{0}`; give its schema to Engine::builder().source(…)")]
+    UnknownSource(String),
+    /// Two sources or two rules have one name.
+    #[error("two {what} are called `{name}`; names are unique")]
+    Repeated {
+        /// `sources` or `rules`.
+        what: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// A rule or an event names a field that its source does not have.
+    #[error("source `{source_name}` has no field `{field}`; it has {known}")]
+    UnknownField {
+        /// The source.
+        source_name: String,
+        /// The field asked for.
+        field: String,
+        /// The fields that there are.
+        known: String,
+    },
+    /// A value is of another type than its field.
+    #[error("field `{field}` is {wanted}, the value is {found}")]
+    Type {
+        /// The field.
+        field: String,
+        /// Its type.
+        wanted: FieldType,
+        /// The value's type.
+        found: FieldType,
+    },
+    /// A rule makes no sense.
+    #[error("rule `{rule}`: {cause}")]
+    Rule {
+        /// The rule.
+        rule: String,
+        /// What is wrong.
+        cause: &'static str,
+    },
+    /// A window's slide does not divide its size.
+    #[error(
+        "rule `{rule}`: a window of {size:?} cannot slide by {slide:?}: the size must be a multiple of the slide, at most {panes_max} times"
+    )]
+    Slide {
+        /// The rule.
+        rule: String,
+        /// The window's size.
+        size: Duration,
+        /// Its slide.
+        slide: Duration,
+        /// The most panes of a window.
+        panes_max: i64,
+    },
+    /// An event's id is longer than the limit.
+    #[error("an event id of {found} bytes, at most {limit} are allowed")]
+    IdTooLong {
+        /// Its length.
+        found: usize,
+        /// The limit.
+        limit: usize,
+    },
+}
+
+/// What the crate's functions return.
+pub type Result<T> = std::result::Result<T, Error>;

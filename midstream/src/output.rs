@@ -1,0 +1,70 @@
+//! What a rule tells.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
+
+use crate::aggregate::Aggregates;
+use crate::event::Value;
+use crate::time::Timestamp;
+
+/// Names a match: the same rule over the same events gives the same id, also in a replay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MatchId(u128);
+
+impl MatchId {
+    /// FNV-1a, 128 bits, over the rule's name, the key and what the match begins with; parts are
+    /// separated so that no two lists of parts read alike.
+    pub(crate) fn of(parts: &[&str]) -> Self {
+        let mut hash = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d_u128;
+        for part in parts {
+            let length = (part.len() as u64).to_le_bytes();
+            for byte in length.iter().chain(part.as_bytes()) {
+                hash ^= u128::from(*byte);
+                hash = hash.wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b);
+            }
+        }
+        Self(hash)
+    }
+}
+
+impl fmt::Display for MatchId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl Serialize for MatchId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// What a rule tells.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Output {
+    /// The rule's name.
+    pub rule: Arc<str>,
+    /// The match.
+    pub id: MatchId,
+    /// The key's value; none without a key.
+    pub key: Option<Value>,
+    /// The first event, or the window's begin.
+    pub first: Timestamp,
+    /// The last event, or the window's end (exclusive).
+    pub last: Timestamp,
+    /// What was found.
+    pub found: Found,
+}
+
+/// What was found.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Found {
+    /// The ids of a sequence's events, in order.
+    Sequence(Vec<Arc<str>>),
+    /// A window's aggregates.
+    Window(Aggregates),
+}

@@ -1,0 +1,217 @@
+//! Options of an index.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::index::Index;
+use crate::metric::Metric;
+
+/// Most components of a vector.
+pub const DIM_MAX: usize = 65_536;
+/// Most rows (live and deleted) that an index can number.
+pub const ROWS_MAX: usize = (1 << 31) - 1;
+
+/// Where an index lives.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Storage {
+    /// In memory only; [`Index::save`] writes a file on demand.
+    #[default]
+    Memory,
+    /// In one file: opened if it exists, created otherwise. Changes are appended to it.
+    File(PathBuf),
+}
+
+/// How neighbours are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum IndexKind {
+    /// The fastest for the number of vectors; today the scan.
+    #[default]
+    Auto,
+    /// A scan of all rows.
+    Exact,
+}
+
+/// How rows are kept for the search. The originals are kept too and rank the final candidates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Quantization {
+    /// `f32` only.
+    None,
+    /// One byte a component, with a scale for each vector.
+    #[default]
+    Int8,
+}
+
+impl IndexKind {
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Auto => 0,
+            Self::Exact => 1,
+        }
+    }
+
+    pub(crate) fn from_code(code: u8) -> Option<Self> {
+        Some(match code {
+            0 => Self::Auto,
+            1 => Self::Exact,
+            _ => return None,
+        })
+    }
+}
+
+impl Quantization {
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::None => 0,
+            Self::Int8 => 1,
+        }
+    }
+
+    pub(crate) fn from_code(code: u8) -> Option<Self> {
+        Some(match code {
+            0 => Self::None,
+            1 => Self::Int8,
+            _ => return None,
+        })
+    }
+
+    /// The name in messages and statistics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Int8 => "int8",
+        }
+    }
+}
+
+/// What an index is; the part that a file remembers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Config {
+    pub dim: usize,
+    pub metric: Metric,
+    pub kind: IndexKind,
+    pub quantization: Quantization,
+}
+
+/// Bounds of one open index; not remembered by the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Limits {
+    pub vectors_max: usize,
+    pub bytes_max: usize,
+    pub log_bytes_max: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            vectors_max: ROWS_MAX,
+            bytes_max: usize::MAX,
+            log_bytes_max: 256 << 20,
+        }
+    }
+}
+
+/// Options of an index, validated once by [`IndexBuilder::build`].
+#[derive(Debug, Clone)]
+#[must_use = "a builder does nothing until `build`"]
+pub struct IndexBuilder {
+    config: Config,
+    limits: Limits,
+    storage: Storage,
+}
+
+impl IndexBuilder {
+    pub(crate) fn new(dim: usize) -> Self {
+        Self {
+            config: Config {
+                dim,
+                metric: Metric::default(),
+                kind: IndexKind::default(),
+                quantization: Quantization::default(),
+            },
+            limits: Limits::default(),
+            storage: Storage::default(),
+        }
+    }
+
+    /// How near is measured. Default: cosine.
+    pub fn metric(mut self, metric: Metric) -> Self {
+        self.config.metric = metric;
+        self
+    }
+
+    /// Where the index lives. Default: memory.
+    pub fn storage(mut self, storage: Storage) -> Self {
+        self.storage = storage;
+        self
+    }
+
+    /// Shorthand for [`Storage::File`].
+    pub fn file(self, path: impl AsRef<Path>) -> Self {
+        self.storage(Storage::File(path.as_ref().to_owned()))
+    }
+
+    /// How neighbours are found. Default: automatic.
+    pub fn kind(mut self, kind: IndexKind) -> Self {
+        self.config.kind = kind;
+        self
+    }
+
+    /// How rows are kept for the search. Default: int8.
+    pub fn quantization(mut self, quantization: Quantization) -> Self {
+        self.config.quantization = quantization;
+        self
+    }
+
+    /// Most vectors, deleted ones that were not compacted away included.
+    pub fn max_vectors(mut self, vectors: usize) -> Self {
+        self.limits.vectors_max = vectors;
+        self
+    }
+
+    /// Most bytes of memory (mapped pages of the file are not counted).
+    pub fn max_bytes(mut self, bytes: usize) -> Self {
+        self.limits.bytes_max = bytes;
+        self
+    }
+
+    /// Length of the file's log at which [`Index::flush`] replaces the file by a snapshot.
+    /// Default: 256 MiB.
+    pub fn max_log_bytes(mut self, bytes: u64) -> Self {
+        self.limits.log_bytes_max = bytes;
+        self
+    }
+
+    /// Builds the index, or opens its file.
+    ///
+    /// # Errors
+    /// [`Error::Option`] for a value outside its range; with a file also all of [`Index::open`],
+    /// and [`Error::Mismatch`] if the file was built with other options.
+    pub fn build(self) -> Result<Index> {
+        let Self {
+            config,
+            limits,
+            storage,
+        } = self;
+        if config.dim == 0 || config.dim > DIM_MAX {
+            return Err(Error::Option {
+                option: "dim",
+                got: config.dim as u64,
+                allowed: "1..=65536",
+            });
+        }
+        if limits.vectors_max > ROWS_MAX {
+            return Err(Error::Option {
+                option: "max_vectors",
+                got: limits.vectors_max as u64,
+                allowed: "up to 2147483647",
+            });
+        }
+        match storage {
+            Storage::Memory => Ok(Index::in_memory(config, limits)),
+            Storage::File(path) => Index::open_or_create(&path, config, limits),
+        }
+    }
+}

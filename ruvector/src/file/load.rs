@@ -1,0 +1,175 @@
+//! Reading a snapshot: every checksum, length, id and offset is checked before it is used.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use memmap2::Mmap;
+
+use super::blocks::Blocks;
+use super::layout::{BLOCK, Header, PAGE, Tag, corrupt, u32_at};
+use super::map;
+use crate::arena::{Arena, Region, padded};
+use crate::bits::Bits;
+use crate::builder::Quantization;
+use crate::error::{Error, Result};
+use crate::int8::{Codes, Scale};
+use crate::payload::{Encoded, PAYLOAD_BYTES_MAX};
+use crate::state::State;
+
+/// The parts of a state that can lie in the file.
+pub(crate) struct Mapped {
+    originals: Arena<f32>,
+    blocks: Blocks,
+    codes: Option<Arena<i8>>,
+}
+
+impl Mapped {
+    /// Maps the rows of a snapshot; their checksums are not looked at.
+    pub fn of(map: &Arc<Mmap>, header: &Header, path: &Path) -> Result<Self> {
+        let config = header.config;
+        let bad = |tag: Tag| corrupt(path, tag.name(), "its length does not fit the header");
+        let region = |tag: Tag| {
+            let (range, _) = header.range(tag).ok_or_else(|| bad(tag))?;
+            Ok(Region::Shared(Arc::clone(map), range))
+        };
+        let originals = Arena::mapped(
+            padded::<f32>(config.dim),
+            header.slots,
+            region(Tag::Originals)?,
+        )
+        .ok_or_else(|| bad(Tag::Originals))?;
+        let codes = match config.quantization {
+            Quantization::None => None,
+            Quantization::Int8 => Some(
+                Arena::mapped(padded::<i8>(config.dim), header.slots, region(Tag::Codes)?)
+                    .ok_or_else(|| bad(Tag::Codes))?,
+            ),
+        };
+        let (range, _) = header.range(Tag::Blocks).ok_or_else(|| bad(Tag::Blocks))?;
+        let sums = bytemuck::pod_collect_to_vec::<u8, u32>(&map[range]);
+        if sums.len() != originals.region_bytes().len().div_ceil(BLOCK) {
+            return Err(bad(Tag::Blocks));
+        }
+        Ok(Self {
+            originals,
+            blocks: Blocks::new(path.into(), sums),
+            codes,
+        })
+    }
+
+    /// Puts the mapped rows in the place of those in memory, which they equal.
+    pub fn attach(self, state: &mut State) {
+        state.originals = self.originals;
+        state.blocks = Some(self.blocks);
+        if let (Some(codes), Some(rows)) = (&mut state.codes, self.codes) {
+            codes.rows = rows;
+        }
+    }
+}
+
+/// What is read beside the mapping.
+pub(crate) struct Loaded {
+    pub state: State,
+    pub header: Header,
+    /// Bytes behind the snapshot.
+    pub log: Vec<u8>,
+}
+
+/// Reads the snapshot of a file.
+pub(crate) fn load(file: &File, path: &Path) -> Result<Loaded> {
+    let length = file
+        .metadata()
+        .map_err(Error::io("cannot read the size of", path))?
+        .len();
+    let length = usize::try_from(length).map_err(|_| corrupt(path, "header", "it is too long"))?;
+    if length == 0 {
+        return Err(Error::NotAnIndex { path: path.into() });
+    }
+    let whole = map::shared(file, length, path)?;
+    let first = &whole[..length.min(PAGE as usize)];
+    let header = Header::decode(first, length as u64, path)?;
+    let end = header.log as usize;
+    let log = whole[end..].to_vec();
+    drop(whole);
+    let map = Arc::new(map::shared(file, end, path)?);
+    let section = |tag: Tag| verified(&map, &header, tag, path);
+    let bad = |tag: Tag, why: &str| corrupt(path, tag.name(), why);
+
+    let slots = header.slots;
+    let mut state = State::new(header.config);
+    state.ids = bytemuck::pod_collect_to_vec(section(Tag::Ids)?);
+    if state.ids.len() != slots {
+        return Err(bad(Tag::Ids, "its length does not fit the header"));
+    }
+    let words = bytemuck::pod_collect_to_vec(section(Tag::Deleted)?);
+    state.deleted = Bits::from_words(words, slots)
+        .ok_or_else(|| bad(Tag::Deleted, "its length does not fit the header"))?;
+    state.dead = state.deleted.count();
+    state.by_id.reserve(slots - state.dead);
+    for (slot, id) in state.ids.iter().enumerate() {
+        let slot = slot as u32;
+        if !state.deleted.get(slot) && state.by_id.insert(*id, slot).is_some() {
+            return Err(bad(Tag::Ids, "an id stands twice"));
+        }
+    }
+    section(Tag::Blocks)?;
+    if let Some(codes) = &mut state.codes {
+        if section(Tag::Codes)?.iter().any(|code| *code == 0x80) {
+            return Err(bad(Tag::Codes, "a code is out of range"));
+        }
+        codes.scales = scales(section(Tag::Scales)?, slots, path)?;
+    } else {
+        // Without codes the search itself reads the originals.
+        section(Tag::Originals)?;
+    }
+    payloads(&mut state, section(Tag::Payloads)?).map_err(|why| bad(Tag::Payloads, why))?;
+    Mapped::of(&map, &header, path)?.attach(&mut state);
+    Ok(Loaded { state, header, log })
+}
+
+/// The bytes of a section whose checksum matches.
+fn verified<'m>(map: &'m Mmap, header: &Header, tag: Tag, path: &Path) -> Result<&'m [u8]> {
+    let bad = |why: &str| corrupt(path, tag.name(), why);
+    let (range, crc) = header.range(tag).ok_or_else(|| bad("it is missing"))?;
+    let bytes = map.get(range).ok_or_else(|| bad("it ends too early"))?;
+    if crc32c::crc32c(bytes) != crc {
+        return Err(bad("its checksum does not match"));
+    }
+    Ok(bytes)
+}
+
+fn scales(bytes: &[u8], slots: usize, path: &Path) -> Result<Vec<Scale>> {
+    let scales: Vec<Scale> = bytemuck::pod_collect_to_vec(bytes);
+    let sane = |scale: &Scale| scale.step.is_finite() && scale.norm.is_finite();
+    if scales.len() != slots || !scales.iter().all(sane) {
+        return Err(corrupt(path, Tag::Scales.name(), "a scale is out of range"));
+    }
+    Ok(scales)
+}
+
+fn payloads(state: &mut State, mut bytes: &[u8]) -> std::result::Result<(), &'static str> {
+    let mut next = 0;
+    while !bytes.is_empty() {
+        let (slot, length) = (u32_at(bytes, 0), u32_at(bytes, 4) as usize);
+        if slot < next || slot as usize >= state.slots() || length > PAYLOAD_BYTES_MAX {
+            return Err("an entry is out of range");
+        }
+        let text = bytes.get(8..8 + length).ok_or("it ends inside an entry")?;
+        let payload = Encoded::parse(text).ok_or("an entry is no JSON object")?;
+        state
+            .payloads
+            .check(&payload)
+            .map_err(|_| "it has too many fields")?;
+        state.payloads.set(slot, &payload);
+        next = slot + 1;
+        bytes = &bytes[8 + length..];
+    }
+    Ok(())
+}
+
+/// Checks the parts that [`load`] leaves for later.
+pub(crate) fn verify_originals(file: &File, header: &Header, path: &Path) -> Result<()> {
+    let map = map::shared(file, header.log as usize, path)?;
+    verified(&map, header, Tag::Originals, path).map(drop)
+}

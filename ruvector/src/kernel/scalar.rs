@@ -1,0 +1,43 @@
+//! The portable kernels: plain loops that the compiler may vectorise for its baseline.
+
+use super::Kernels;
+
+pub(super) const KERNELS: Kernels = Kernels {
+    name: "scalar",
+    dot_f32,
+    l2_f32,
+    dot_i8,
+    dot_i8_x4,
+};
+
+const LANES: usize = 16;
+
+/// Sums in sixteen lanes, so that the order does not depend on what the compiler does.
+fn lanes(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f32) -> f32 {
+    let mut sums = [0.0_f32; LANES];
+    for (a, b) in a.chunks_exact(LANES).zip(b.chunks_exact(LANES)) {
+        for (sum, (x, y)) in sums.iter_mut().zip(a.iter().zip(b)) {
+            *sum += term(*x, *y);
+        }
+    }
+    sums.iter().sum()
+}
+
+fn dot_f32(a: &[f32], b: &[f32]) -> f32 {
+    lanes(a, b, |x, y| x * y)
+}
+
+fn l2_f32(a: &[f32], b: &[f32]) -> f32 {
+    lanes(a, b, |x, y| (x - y) * (x - y))
+}
+
+fn dot_i8(a: &[i8], b: &[i8]) -> i32 {
+    a.iter()
+        .zip(b)
+        .map(|(x, y)| i32::from(*x) * i32::from(*y))
+        .sum()
+}
+
+fn dot_i8_x4(a: &[i8], rows: [&[i8]; 4]) -> [i32; 4] {
+    rows.map(|row| dot_i8(a, row))
+}

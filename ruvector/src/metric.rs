@@ -1,0 +1,51 @@
+//! How near two vectors are.
+
+/// What is compared. A [`Hit`](crate::Hit)'s score is always "higher is nearer".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Metric {
+    /// The cosine of the angle. Score in -1..=1. Vectors are normalised when they come in, and the
+    /// stored vector is the normalised one.
+    #[default]
+    Cosine,
+    /// The inner product. Score unbounded.
+    Dot,
+    /// Squared Euclidean distance. The score is minus the distance, so 0 is best.
+    L2,
+}
+
+impl Metric {
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Cosine => 0,
+            Self::Dot => 1,
+            Self::L2 => 2,
+        }
+    }
+
+    pub(crate) fn from_code(code: u8) -> Option<Self> {
+        Some(match code {
+            0 => Self::Cosine,
+            1 => Self::Dot,
+            2 => Self::L2,
+            _ => return None,
+        })
+    }
+
+    /// The name in messages and statistics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cosine => "cosine",
+            Self::Dot => "dot",
+            Self::L2 => "l2",
+        }
+    }
+
+    /// The score of an internal distance (lower is nearer).
+    pub(crate) fn score(self, distance: f32) -> f32 {
+        match self {
+            Self::Cosine => (-distance).clamp(-1.0, 1.0),
+            Self::Dot | Self::L2 => -distance,
+        }
+    }
+}
