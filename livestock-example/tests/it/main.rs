@@ -8,6 +8,8 @@
 )]
 
 mod collars;
+mod gateway;
 mod independence;
 mod mqtt;
+mod runner;
 mod sim;

@@ -23,14 +23,27 @@ fn assert_each_once(received: &[serde_json::Value], raised: &[serde_json::Value]
 
 #[test]
 fn alerts_of_a_demo_whose_broker_stops_half_way_arrive_once_when_it_is_back() {
-    let Some(mut broker) = Mosquitto::start() else { return };
+    let Some(mut broker) = Mosquitto::start() else {
+        return;
+    };
     let subscriber = Subscriber::start(broker.port(), "demo/alerts/#");
     let address = format!("127.0.0.1:{}", broker.port());
-    let demo = gateway(&["demo", "--seconds", "15", "--seed", "2", "--json", "--drain-seconds", "30", "--mqtt", &address])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let demo = gateway(&[
+        "demo",
+        "--seconds",
+        "15",
+        "--seed",
+        "2",
+        "--json",
+        "--drain-seconds",
+        "30",
+        "--mqtt",
+        &address,
+    ])
+    .stdout(Stdio::piped())
+    .stderr(Stdio::piped())
+    .spawn()
+    .unwrap();
     std::thread::sleep(Duration::from_secs(5));
     broker.stop();
     std::thread::sleep(Duration::from_secs(7));
@@ -44,19 +57,48 @@ fn alerts_of_a_demo_whose_broker_stops_half_way_arrive_once_when_it_is_back() {
 
 #[test]
 fn alerts_that_wait_when_the_run_ends_go_out_with_the_next_run() {
-    let Some(mut broker) = Mosquitto::start() else { return };
+    let Some(mut broker) = Mosquitto::start() else {
+        return;
+    };
     let subscriber = Subscriber::start(broker.port(), "demo/alerts/#");
     let address = format!("127.0.0.1:{}", broker.port());
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().to_str().unwrap();
     broker.stop();
-    let args = ["demo", "--seconds", "20", "--fast", "--json", "--drain-seconds", "0", "--mqtt", &address, "--state", state];
+    let args = [
+        "demo",
+        "--seconds",
+        "20",
+        "--fast",
+        "--json",
+        "--drain-seconds",
+        "0",
+        "--mqtt",
+        &address,
+        "--state",
+        state,
+    ];
     let (alerts, summary) = lines(&run(&args));
     assert!(!alerts.is_empty());
-    assert_eq!(summary["alerts_waiting"].as_u64().unwrap(), alerts.len() as u64);
+    assert_eq!(
+        summary["alerts_waiting"].as_u64().unwrap(),
+        alerts.len() as u64
+    );
     broker.restart();
     // The same farm again: its incidents are known, so that nothing new is raised.
-    let args = ["demo", "--seconds", "20", "--fast", "--json", "--drain-seconds", "20", "--mqtt", &address, "--state", state];
+    let args = [
+        "demo",
+        "--seconds",
+        "20",
+        "--fast",
+        "--json",
+        "--drain-seconds",
+        "20",
+        "--mqtt",
+        &address,
+        "--state",
+        state,
+    ];
     let (again, summary) = lines(&run(&args));
     assert_eq!(again, Vec::<serde_json::Value>::new());
     assert_eq!(summary["alerts_waiting"], 0);
@@ -65,21 +107,45 @@ fn alerts_that_wait_when_the_run_ends_go_out_with_the_next_run() {
 
 #[test]
 fn a_gateway_killed_in_the_middle_loses_no_alert_that_it_raised() {
-    let Some(broker) = Mosquitto::start() else { return };
+    let Some(broker) = Mosquitto::start() else {
+        return;
+    };
     let subscriber = Subscriber::start(broker.port(), "demo/alerts/#");
     let address = format!("127.0.0.1:{}", broker.port());
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().to_str().unwrap();
-    let mut demo = gateway(&["demo", "--seconds", "15", "--json", "--mqtt", &address, "--state", state])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut demo = gateway(&[
+        "demo",
+        "--seconds",
+        "15",
+        "--json",
+        "--mqtt",
+        &address,
+        "--state",
+        state,
+    ])
+    .stdout(Stdio::piped())
+    .stderr(Stdio::null())
+    .spawn()
+    .unwrap();
     std::thread::sleep(Duration::from_secs(9));
     demo.kill().unwrap();
     let raised = String::from_utf8(demo.wait_with_output().unwrap().stdout).unwrap();
-    let raised: Vec<serde_json::Value> = raised.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-    let (more, summary) = lines(&run(&["demo", "--seconds", "15", "--fast", "--json", "--mqtt", &address, "--state", state]));
+    let raised: Vec<serde_json::Value> = raised
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect();
+    let (more, summary) = lines(&run(&[
+        "demo",
+        "--seconds",
+        "15",
+        "--fast",
+        "--json",
+        "--mqtt",
+        &address,
+        "--state",
+        state,
+    ]));
     assert_eq!(summary["alerts_waiting"], 0);
     let all: Vec<_> = raised.into_iter().chain(more).collect();
     assert!(!all.is_empty());

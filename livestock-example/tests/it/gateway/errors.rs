@@ -17,10 +17,16 @@ fn assert_refused(args: &[&str], words: &[&str]) {
 
 #[test]
 fn a_file_or_folder_that_is_not_there_is_named() {
-    assert_refused(&["run", "no/such/farm.toml"], &["no/such/farm.toml", "demo"]);
+    assert_refused(
+        &["run", "no/such/farm.toml"],
+        &["no/such/farm.toml", "demo"],
+    );
     assert_refused(&["check", "no/such/farm.toml"], &["no/such/farm.toml"]);
     assert_refused(&["run", "--photos", "no/such/folder"], &["no/such/folder"]);
-    assert_refused(&["run", "--video", "no/such/file.mp4"], &["no/such/file.mp4"]);
+    assert_refused(
+        &["run", "--video", "no/such/file.mp4"],
+        &["no/such/file.mp4"],
+    );
     assert_refused(&["run", "--collars", "no/such/folder"], &["no/such/folder"]);
     assert_refused(&["run"], &["farm.toml", "demo"]);
 }
@@ -46,8 +52,14 @@ fn a_model_that_is_none_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("a.jpg"), b"").unwrap();
     let photos = folder.path().to_str().unwrap();
-    assert_refused(&["run", "--photos", photos, "--model", "yolo"], &["yolo", "ssd=FILE.onnx"]);
-    assert_refused(&["run", "--photos", photos, "--model", "ssd=no/such.onnx"], &["no/such.onnx", "models get ssd"]);
+    assert_refused(
+        &["run", "--photos", photos, "--model", "yolo"],
+        &["yolo", "ssd=FILE.onnx"],
+    );
+    assert_refused(
+        &["run", "--photos", photos, "--model", "ssd=no/such.onnx"],
+        &["no/such.onnx", "models get ssd"],
+    );
     let fake = folder.path().join("fake.onnx");
     fs::write(&fake, b"this is no model").unwrap();
     let model = format!("ssd={}", fake.display());
@@ -56,12 +68,17 @@ fn a_model_that_is_none_is_refused() {
 
 #[test]
 fn a_port_that_is_none_is_refused() {
-    assert_refused(&["demo", "--seconds", "5", "--fast", "--mqtt", "host:port"], &["host:port"]);
+    assert_refused(
+        &["demo", "--seconds", "5", "--fast", "--mqtt", "host:port"],
+        &["host:port"],
+    );
 }
 
 #[test]
 fn one_bad_photo_is_counted_and_stops_nothing() {
-    let Some(photos) = data("livestock/photos") else { return };
+    let Some(photos) = data("livestock/photos") else {
+        return;
+    };
     let folder = tempfile::tempdir().unwrap();
     for (i, file) in fs::read_dir(photos).unwrap().take(3).enumerate() {
         fs::copy(file.unwrap().path(), folder.path().join(format!("{i}.jpg"))).unwrap();
@@ -69,7 +86,12 @@ fn one_bad_photo_is_counted_and_stops_nothing() {
     let bytes = fs::read(folder.path().join("0.jpg")).unwrap();
     fs::write(folder.path().join("broken.jpg"), &bytes[..60]).unwrap();
     fs::write(folder.path().join("empty.jpg"), b"").unwrap();
-    let (_, summary) = lines(&run(&["run", "--photos", folder.path().to_str().unwrap(), "--json"]));
+    let (_, summary) = lines(&run(&[
+        "run",
+        "--photos",
+        folder.path().to_str().unwrap(),
+        "--json",
+    ]));
     assert_eq!(summary["frames"], 3, "{summary}");
     assert_eq!(summary["inputs_failed"]["damaged item"], 2, "{summary}");
 }

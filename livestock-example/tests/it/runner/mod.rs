@@ -12,16 +12,38 @@ use livestock::time::Timestamp;
 /// The program that cargo builds beside the tests.
 fn program() -> PathBuf {
     let tests = std::env::current_exe().unwrap();
-    tests.parent().unwrap().parent().unwrap().join("examples/misbehaving_detector")
+    tests
+        .parent()
+        .unwrap()
+        .parent()
+        .unwrap()
+        .join("examples/misbehaving_detector")
 }
 
 fn start(kind: &str) -> Result<Runner, RunnerError> {
-    let limits = RunnerLimits { start: Duration::from_secs(5), frame: Duration::from_secs(2) };
-    Runner::start(Launch { program: program(), args: vec![kind.into()] }, limits)
+    let limits = RunnerLimits {
+        start: Duration::from_secs(5),
+        frame: Duration::from_secs(2),
+    };
+    Runner::start(
+        Launch {
+            program: program(),
+            args: vec![kind.into()],
+        },
+        limits,
+    )
 }
 
 fn frame(camera: &str) -> Frame {
-    Frame::new(CameraId::new(camera), 0, Timestamp::default(), 8, 8, Arc::from([7_u8; 192])).unwrap()
+    Frame::new(
+        CameraId::new(camera),
+        0,
+        Timestamp::default(),
+        8,
+        8,
+        Arc::from([7_u8; 192]),
+    )
+    .unwrap()
 }
 
 /// Asks until the detector is up again.
@@ -46,21 +68,41 @@ fn fails_and_recovers(camera: &str) -> (&'static str, RunnerCounters) {
     recovers(&mut runner);
     let reason = runner.infer(&frame(camera)).unwrap_err().reason();
     recovers(&mut runner);
-    (reason, RunnerCounters { while_down: 0, ..runner.counters() })
+    (
+        reason,
+        RunnerCounters {
+            while_down: 0,
+            ..runner.counters()
+        },
+    )
 }
 
 #[test]
 fn a_detector_that_hangs_is_ended_and_started_again() {
     let (reason, counters) = fails_and_recovers("hang");
     assert_eq!(reason, "detector timeout");
-    assert_eq!(counters, RunnerCounters { restarts: 1, timeouts: 1, ..RunnerCounters::default() });
+    assert_eq!(
+        counters,
+        RunnerCounters {
+            restarts: 1,
+            timeouts: 1,
+            ..RunnerCounters::default()
+        }
+    );
 }
 
 #[test]
 fn a_detector_that_crashes_is_started_again() {
     let (reason, counters) = fails_and_recovers("crash");
     assert_eq!(reason, "detector crash");
-    assert_eq!(counters, RunnerCounters { restarts: 1, crashes: 1, ..RunnerCounters::default() });
+    assert_eq!(
+        counters,
+        RunnerCounters {
+            restarts: 1,
+            crashes: 1,
+            ..RunnerCounters::default()
+        }
+    );
 }
 
 #[test]
@@ -68,7 +110,15 @@ fn rubbish_and_answers_beyond_the_limits_are_refused_and_the_detector_is_started
     for camera in ["score", "many", "huge"] {
         let (reason, counters) = fails_and_recovers(camera);
         assert_eq!(reason, "detector rubbish", "{camera}");
-        assert_eq!(counters, RunnerCounters { restarts: 1, rubbish: 1, ..RunnerCounters::default() }, "{camera}");
+        assert_eq!(
+            counters,
+            RunnerCounters {
+                restarts: 1,
+                rubbish: 1,
+                ..RunnerCounters::default()
+            },
+            "{camera}"
+        );
     }
 }
 
@@ -76,7 +126,13 @@ fn rubbish_and_answers_beyond_the_limits_are_refused_and_the_detector_is_started
 fn a_refused_frame_costs_no_restart() {
     let (reason, counters) = fails_and_recovers("refuse");
     assert_eq!(reason, "detector refused");
-    assert_eq!(counters, RunnerCounters { refused: 1, ..RunnerCounters::default() });
+    assert_eq!(
+        counters,
+        RunnerCounters {
+            refused: 1,
+            ..RunnerCounters::default()
+        }
+    );
 }
 
 #[test]
@@ -85,8 +141,17 @@ fn a_detector_killed_while_it_serves_is_started_again_as_another_process() {
     recovers(&mut runner);
     let first = runner.description().name.clone();
     let id = first.strip_prefix("process ").unwrap();
-    assert!(std::process::Command::new("kill").args(["-9", id]).status().unwrap().success());
-    assert_eq!(runner.infer(&frame("pen")).unwrap_err().reason(), "detector crash");
+    assert!(
+        std::process::Command::new("kill")
+            .args(["-9", id])
+            .status()
+            .unwrap()
+            .success()
+    );
+    assert_eq!(
+        runner.infer(&frame("pen")).unwrap_err().reason(),
+        "detector crash"
+    );
     recovers(&mut runner);
     assert_ne!(runner.description().name, first);
     assert_eq!(runner.counters().crashes, 1);
@@ -94,18 +159,34 @@ fn a_detector_killed_while_it_serves_is_started_again_as_another_process() {
 
 #[test]
 fn another_protocol_is_told() {
-    assert!(matches!(start("old").err(), Some(RunnerError::Protocol { found: 99 })));
+    assert!(matches!(
+        start("old").err(),
+        Some(RunnerError::Protocol { found: 99 })
+    ));
 }
 
 #[test]
 fn a_detector_that_cannot_load_its_model_says_why() {
     let told = start("broken").err().unwrap();
-    assert!(told.to_string().ends_with("cannot read the model barn.onnx: it is cut short"), "{told}");
+    assert!(
+        told.to_string()
+            .ends_with("cannot read the model barn.onnx: it is cut short"),
+        "{told}"
+    );
 }
 
 #[test]
 fn a_silent_detector_is_given_up() {
-    let limits = RunnerLimits { start: Duration::from_millis(300), ..RunnerLimits::default() };
-    let launch = Launch { program: program(), args: vec!["silent".into()] };
-    assert!(matches!(Runner::start(launch, limits).err(), Some(RunnerError::Silent(_))));
+    let limits = RunnerLimits {
+        start: Duration::from_millis(300),
+        ..RunnerLimits::default()
+    };
+    let launch = Launch {
+        program: program(),
+        args: vec!["silent".into()],
+    };
+    assert!(matches!(
+        Runner::start(launch, limits).err(),
+        Some(RunnerError::Silent(_))
+    ));
 }
