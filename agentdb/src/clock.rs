@@ -34,6 +34,9 @@ pub struct Dot {
     pub count: u64,
 }
 
+/// A thousand writes a second for nine million years.
+const COUNT_MAX: u64 = 1 << 58;
+
 /// The writes that a document has seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Context {
@@ -66,6 +69,23 @@ impl Context {
         self.vector
             .iter()
             .map(|(replica, count)| (*replica, *count))
+    }
+
+    /// Whether the counts are such as replicas make: from 1, and far from their end.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let counts = self
+            .vector
+            .values()
+            .copied()
+            .chain(self.exceptions.iter().map(|dot| dot.count));
+        for count in counts {
+            if count == 0 || count > COUNT_MAX {
+                return Err(format!(
+                    "its clock has count {count}, counts are from 1 to {COUNT_MAX}"
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// The next dot of a replica, which is then seen.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use rusqlite::{
     Connection, OptionalExtension, Transaction, TransactionBehavior, params, params_from_iter,
@@ -11,19 +12,27 @@ use serde_json::Value;
 use crate::clock::{Context, ReplicaId};
 use crate::document::Document;
 use crate::error::{Error, Result};
-use crate::event::{self, Priority, Sequence, StoredEvent, SyncStatus};
+use crate::event::{self, Priority, Sequence, StoredEvent, SyncStatus, rows_max};
 use crate::query;
 use crate::schema::Schema;
 use crate::store::{self, Durability};
 use crate::time::Timestamp;
 
-/// The longest document id, namespace or key, in bytes.
+/// The longest document id, event type, namespace or key, in bytes.
 pub const ID_BYTES_MAX: usize = 512;
 
-const EVENTS_AFTER: &str =
-    "SELECT event_id, agent_id, event_type, payload, timestamp FROM agent_events
-     WHERE event_id > ?1 ORDER BY event_id LIMIT ?2";
-const WAITING_AFTER: &str = "SELECT event_id, agent_id, event_type, payload, timestamp
+/// The largest opaque record, in bytes.
+pub const RECORD_BYTES_MAX: usize = 16 << 20;
+
+/// How far the clock of another replica may be ahead, unless [`Options::clock_ahead_max`] says otherwise.
+pub const CLOCK_AHEAD_MAX: Duration = Duration::from_secs(60 * 60);
+
+const EVENTS_AFTER: &str = "SELECT event_id, agent_id, event_type, payload, priority, timestamp
+     FROM agent_events WHERE event_id > ?1 ORDER BY event_id LIMIT ?2";
+const EVENTS_OF_TYPE_AFTER: &str =
+    "SELECT event_id, agent_id, event_type, payload, priority, timestamp
+     FROM agent_events WHERE event_type = ?3 AND event_id > ?1 ORDER BY event_id LIMIT ?2";
+const WAITING_AFTER: &str = "SELECT event_id, agent_id, event_type, payload, priority, timestamp
      FROM sync_log JOIN agent_events ON event_id = local_seq
      WHERE sync_status = 'waiting' AND local_seq > ?1 ORDER BY local_seq LIMIT ?2";
 
@@ -32,6 +41,7 @@ const WAITING_AFTER: &str = "SELECT event_id, agent_id, event_type, payload, tim
 pub struct Options {
     replica: ReplicaId,
     durability: Durability,
+    clock_ahead_max: Duration,
     schemas: Vec<Schema>,
 }
 
@@ -41,6 +51,7 @@ impl Options {
         Self {
             replica,
             durability: Durability::default(),
+            clock_ahead_max: CLOCK_AHEAD_MAX,
             schemas: Vec::new(),
         }
     }
@@ -49,6 +60,14 @@ impl Options {
     #[must_use]
     pub fn durability(mut self, durability: Durability) -> Self {
         self.durability = durability;
+        self
+    }
+
+    /// How far the clock of a merged copy may be ahead of the transaction's time; [`CLOCK_AHEAD_MAX`]
+    /// unless set. A copy beyond is refused, so that a wrong clock does not win for ever.
+    #[must_use]
+    pub fn clock_ahead_max(mut self, limit: Duration) -> Self {
+        self.clock_ahead_max = limit;
         self
     }
 
@@ -79,6 +98,7 @@ pub struct Agent {
 pub struct AgentDb {
     connection: Connection,
     replica: ReplicaId,
+    clock_ahead_max: Duration,
     schemas: BTreeMap<String, Schema>,
 }
 
@@ -111,6 +131,7 @@ impl AgentDb {
         Ok(Self {
             connection,
             replica: options.replica,
+            clock_ahead_max: options.clock_ahead_max,
             schemas,
         })
     }
@@ -126,6 +147,7 @@ impl AgentDb {
         Ok(Tx {
             transaction,
             replica: self.replica,
+            clock_ahead_max: self.clock_ahead_max,
             schemas: &self.schemas,
             now,
             changed: BTreeMap::new(),
@@ -179,7 +201,28 @@ impl AgentDb {
     /// # Errors
     /// [`Error::Store`], [`Error::Damaged`].
     pub fn events_after(&self, after: Sequence, limit: usize) -> Result<Vec<StoredEvent>> {
-        event::read(&self.connection, EVENTS_AFTER, after, limit)
+        event::read(
+            &self.connection,
+            EVENTS_AFTER,
+            params![after.get(), rows_max(limit)],
+        )
+    }
+
+    /// Up to `limit` events of one type after a place, oldest first. Indexed.
+    ///
+    /// # Errors
+    /// [`Error::Store`], [`Error::Damaged`].
+    pub fn events_of_type_after(
+        &self,
+        event_type: &str,
+        after: Sequence,
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>> {
+        event::read(
+            &self.connection,
+            EVENTS_OF_TYPE_AFTER,
+            params![after.get(), rows_max(limit), event_type],
+        )
     }
 
     /// Up to `limit` events after a place that wait for their receiver, oldest first.
@@ -187,7 +230,11 @@ impl AgentDb {
     /// # Errors
     /// [`Error::Store`], [`Error::Damaged`].
     pub fn waiting_after(&self, after: Sequence, limit: usize) -> Result<Vec<StoredEvent>> {
-        event::read(&self.connection, WAITING_AFTER, after, limit)
+        event::read(
+            &self.connection,
+            WAITING_AFTER,
+            params![after.get(), rows_max(limit)],
+        )
     }
 
     /// How many events wait for their receiver.
@@ -253,6 +300,7 @@ impl AgentDb {
 pub struct Tx<'db> {
     transaction: Transaction<'db>,
     replica: ReplicaId,
+    clock_ahead_max: Duration,
     schemas: &'db BTreeMap<String, Schema>,
     now: Timestamp,
     changed: BTreeMap<String, Document>,
@@ -262,7 +310,8 @@ impl<'db> Tx<'db> {
     /// The document `id` of this schema, made when it is not there.
     ///
     /// # Errors
-    /// [`Error::UnknownSchema`], [`Error::Limit`], [`Error::Store`], [`Error::Damaged`].
+    /// [`Error::UnknownSchema`], [`Error::OtherSchema`], [`Error::Limit`], [`Error::Store`],
+    /// [`Error::Damaged`].
     pub fn agent(&mut self, schema: &str, id: &str) -> Result<AgentTx<'_>> {
         check_id(id)?;
         let schema = self
@@ -277,6 +326,13 @@ impl<'db> Tx<'db> {
             .changed
             .entry(id.to_owned())
             .or_insert_with(|| Document::new(schema));
+        if document.schema() != schema.name() {
+            return Err(Error::OtherSchema {
+                agent: id.to_owned(),
+                is: document.schema().to_owned(),
+                asked: schema.name().to_owned(),
+            });
+        }
         Ok(AgentTx {
             document,
             schema,
@@ -285,11 +341,26 @@ impl<'db> Tx<'db> {
         })
     }
 
-    /// Joins a document with a copy from another replica.
+    /// Joins a document with a copy from another replica. A copy that is refused changes nothing.
     ///
     /// # Errors
-    /// As [`Tx::agent`].
+    /// As [`Tx::agent`]; [`Error::Refused`] for a copy that does not fit its schema, [`Error::ClockAhead`].
     pub fn merge(&mut self, id: &str, copy: &Document) -> Result<()> {
+        let limit = self.clock_ahead_max;
+        let ahead = Timestamp::from_millis(copy.stamp().millis).since(self.now);
+        if ahead > limit {
+            return Err(Error::ClockAhead {
+                agent: id.to_owned(),
+                ahead,
+                limit,
+            });
+        }
+        if let Some(schema) = self.schemas.get(copy.schema()) {
+            copy.check(schema).map_err(|cause| Error::Refused {
+                agent: id.to_owned(),
+                cause,
+            })?;
+        }
         self.agent(copy.schema(), id)?.document.merge(copy);
         Ok(())
     }
@@ -306,6 +377,7 @@ impl<'db> Tx<'db> {
         priority: Priority,
     ) -> Result<Sequence> {
         check_id(agent)?;
+        check_id(event_type)?;
         event::append(
             &self.transaction,
             agent,
@@ -340,6 +412,13 @@ impl<'db> Tx<'db> {
     pub fn put_record(&mut self, namespace: &str, key: &str, value: &[u8]) -> Result<()> {
         check_id(namespace)?;
         check_id(key)?;
+        if value.len() > RECORD_BYTES_MAX {
+            return Err(Error::Limit {
+                what: "length of a record in bytes",
+                found: value.len(),
+                limit: RECORD_BYTES_MAX,
+            });
+        }
         self.transaction
             .prepare_cached(
                 "INSERT OR REPLACE INTO record (namespace, key, value) VALUES (?1, ?2, ?3)",

@@ -44,6 +44,47 @@ impl Document {
         &self.context
     }
 
+    /// The latest stamp that was made or seen.
+    pub fn stamp(&self) -> Stamp {
+        self.stamp
+    }
+
+    /// Whether a copy from elsewhere is one that this schema and a well-behaved replica could have made.
+    pub(crate) fn check(&self, schema: &Schema) -> std::result::Result<(), String> {
+        self.context.check()?;
+        for (field, leaf) in &self.fields {
+            let declared = schema
+                .get(field)
+                .ok_or_else(|| format!("schema `{}` has no field `{field}`", schema.name()))?;
+            match (declared, leaf) {
+                (Field::Lww, Leaf::Lww { value, dot, stamp }) => {
+                    if !self.context.contains(*dot) || *stamp > self.stamp {
+                        return Err(format!(
+                            "field `{field}` holds a write that its clock has not seen"
+                        ));
+                    }
+                    let found = value.to_string().len();
+                    if found > FIELD_BYTES_MAX {
+                        return Err(format!(
+                            "field `{field}` is {found} bytes, at most {FIELD_BYTES_MAX} are allowed"
+                        ));
+                    }
+                }
+                (Field::Max, Leaf::Max { value }) if value.is_finite() => {}
+                (Field::Status(order), Leaf::Status { rank }) if (*rank as usize) < order.len() => {
+                }
+                (Field::PnCounter, Leaf::PnCounter { .. }) => {}
+                _ => {
+                    return Err(format!(
+                        "field `{field}` does not hold what {} holds",
+                        declared.name()
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Writes a last-write-wins field.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! What can go wrong.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// What can go wrong.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +26,43 @@ pub enum Error {
         found: i64,
         /// The newest that is known.
         known: i64,
+    },
+    /// The file belongs to another program.
+    #[error("{} is a SQLite file of another program: give a path of its own", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A document is of another schema than the one it was asked for by.
+    #[error("document `{agent}` is of schema `{is}`, not `{asked}`")]
+    OtherSchema {
+        /// Which document.
+        agent: String,
+        /// Its schema.
+        is: String,
+        /// The schema asked for.
+        asked: String,
+    },
+    /// A copy does not fit its schema, or its clock is not one that a replica could have. Nothing of it was
+    /// taken.
+    #[error("copy of document `{agent}` refused: {cause}")]
+    Refused {
+        /// Which document.
+        agent: String,
+        /// What is wrong with the copy.
+        cause: String,
+    },
+    /// A copy was stamped by a clock that is too far ahead. Nothing of it was taken.
+    #[error(
+        "copy of document `{agent}` refused: its clock is {ahead:?} ahead, at most {limit:?} are allowed; set the sender's clock or raise Options::clock_ahead_max"
+    )]
+    ClockAhead {
+        /// Which document.
+        agent: String,
+        /// How far its latest stamp is ahead of the transaction's time.
+        ahead: Duration,
+        /// How far it may be.
+        limit: Duration,
     },
     /// A document was asked for by a schema that the store does not have.
     #[error("no schema is called `{0}`; give it to Options::schema")]

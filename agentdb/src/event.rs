@@ -44,6 +44,14 @@ pub enum Priority {
     SafetyCritical,
 }
 
+impl Priority {
+    fn from_number(number: i64) -> Option<Self> {
+        [Self::Telemetry, Self::Normal, Self::SafetyCritical]
+            .into_iter()
+            .find(|known| *known as i64 == number)
+    }
+}
+
 /// Whether an event has reached its receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -77,6 +85,8 @@ pub struct StoredEvent {
     pub event_type: String,
     /// What happened.
     pub payload: Value,
+    /// How much it matters.
+    pub priority: Priority,
     /// When.
     pub at: Timestamp,
 }
@@ -114,39 +124,43 @@ pub(crate) fn append(
     Ok(Sequence(sequence))
 }
 
+/// Reads rows of event_id, agent_id, event_type, payload, priority, timestamp.
 pub(crate) fn read(
     connection: &Connection,
     sql: &str,
-    after: Sequence,
-    limit: usize,
+    parameters: impl rusqlite::Params,
 ) -> Result<Vec<StoredEvent>> {
     let mut statement = connection.prepare_cached(sql)?;
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let rows = statement.query_map(params![after.0, limit], row)?;
-    rows.map(|row| {
-        let (sequence, agent, event_type, payload, at): (i64, String, String, String, i64) = row?;
-        let payload = serde_json::from_str(&payload).map_err(|cause| Error::Damaged {
-            agent: agent.clone(),
-            cause: cause.to_string(),
-        })?;
-        Ok(StoredEvent {
-            sequence: Sequence(sequence),
-            agent,
-            event_type,
-            payload,
-            at: Timestamp::from_millis(at),
-        })
-    })
-    .collect()
+    let mut rows = statement.query(parameters)?;
+    let mut events = Vec::new();
+    while let Some(row) = rows.next()? {
+        events.push(event(row)?);
+    }
+    Ok(events)
 }
 
-#[expect(clippy::type_complexity, reason = "one row of the table, used once")]
-fn row(row: &Row<'_>) -> rusqlite::Result<(i64, String, String, String, i64)> {
-    Ok((
-        row.get(0)?,
-        row.get(1)?,
-        row.get(2)?,
-        row.get(3)?,
-        row.get(4)?,
-    ))
+fn event(row: &Row<'_>) -> Result<StoredEvent> {
+    let agent: String = row.get(1)?;
+    let payload: String = row.get(3)?;
+    let damaged = |cause: String| Error::Damaged {
+        agent: agent.clone(),
+        cause,
+    };
+    let payload = serde_json::from_str(&payload).map_err(|cause| damaged(cause.to_string()))?;
+    let number: i64 = row.get(4)?;
+    let priority = Priority::from_number(number)
+        .ok_or_else(|| damaged(format!("no priority has number {number}")))?;
+    Ok(StoredEvent {
+        sequence: Sequence(row.get(0)?),
+        event_type: row.get(2)?,
+        payload,
+        priority,
+        at: Timestamp::from_millis(row.get(5)?),
+        agent,
+    })
+}
+
+/// A count as SQLite takes it.
+pub(crate) fn rows_max(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
 }

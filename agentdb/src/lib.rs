@@ -7,8 +7,14 @@
 //! how it merges: [`Field::Lww`], [`Field::Max`], [`Field::Status`], [`Field::PnCounter`].
 //!
 //! # What it is not
-//! It opens no connection, reads no clock and starts no thread. Documents travel as [`Document`]s that the
-//! caller sends.
+//! It opens no connection, reads no clock and starts no thread: time is a parameter, and a copy of a
+//! document travels as the [`Document`] that the caller sends and [`Tx::merge`] joins. It has no protocol
+//! of its own for that, no deltas, and no sets, maps or lists that merge.
+//!
+//! # One replica, one file
+//! A [`ReplicaId`] belongs to one file for ever. A file that is brought back from an older copy, or that
+//! lost commits of [`Durability::Buffered`] in a power cut after they were sent, counts its writes anew and
+//! needs a new id: two writes under one dot would never converge.
 //!
 //! # On disk
 //! `agent_state(agent_id, schema, state_json, crdt_json, version, timestamp)`,
@@ -16,7 +22,9 @@
 //! `sync_log(local_seq, cloud_seq, sync_status, note)`, readable with the `sqlite3` shell; WAL mode.
 //!
 //! # Limits
-//! A field of 1 MiB, an event of 1 MiB, ids of 512 bytes, queries of 4 KiB.
+//! A field of 1 MiB, an event of 1 MiB, a record of 16 MiB, ids of 512 bytes, queries of 4 KiB; a copy's
+//! clock may be an hour ahead. A query reads every document of its schema. One writer at a time: a
+//! second process waits up to five seconds.
 //!
 //! # Example
 //! ```
@@ -53,7 +61,9 @@ mod store;
 mod time;
 
 pub use clock::{Context, Dot, ReplicaId};
-pub use db::{Agent, AgentDb, AgentTx, ID_BYTES_MAX, Options, Tx};
+pub use db::{
+    Agent, AgentDb, AgentTx, CLOCK_AHEAD_MAX, ID_BYTES_MAX, Options, RECORD_BYTES_MAX, Tx,
+};
 pub use document::{Document, FIELD_BYTES_MAX};
 pub use error::{Error, Result};
 pub use event::{EVENT_BYTES_MAX, Priority, Sequence, StoredEvent, SyncStatus};

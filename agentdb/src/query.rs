@@ -6,7 +6,9 @@
 //! field      = name *( "." name )
 //! literal    = number | 'text' | "text" | true | false
 //! ```
-//! A document without the field satisfies no comparison of it, except that `!=` is satisfied.
+//! A path goes into the JSON of a field. Numbers are compared with numbers, texts with texts (by their
+//! bytes); `true` and `false` know only `==` and `!=`. A document without the field, or with a value of
+//! another type there, satisfies no comparison of it, except that `!=` is satisfied.
 
 use rusqlite::types::Value;
 
@@ -40,21 +42,54 @@ pub(crate) fn parse(text: &str) -> Result<Query> {
         let field = reader.field()?;
         let operator = reader.operator()?;
         let value = reader.literal()?;
+        let (operator, negated) = if operator == "!=" {
+            ("=", " IS NOT TRUE")
+        } else {
+            (operator, "")
+        };
+        // SQLite compares across types, and json_extract makes texts of arrays and numbers of booleans:
+        // only values of the literal's own type are compared.
+        let types = match (&value, operator) {
+            (Literal::Bool(_), "=") => "('true','false')",
+            (Literal::Bool(_), _) => {
+                return reader.error("true and false are compared with == and != only");
+            }
+            (Literal::Text(_), _) => "('text')",
+            (Literal::Whole(_) | Literal::Real(_), _) => "('integer','real')",
+        };
         query.parameters.push(Value::Text(format!("$.{field}")));
-        query.parameters.push(value);
+        query.parameters.push(value.into());
         let (path, value) = (query.parameters.len() - 1, query.parameters.len());
         if !query.sql.is_empty() {
             query.sql.push_str(" AND ");
         }
-        // IS NOT is true of a missing field, <> is unknown.
         query.sql.push_str(&format!(
-            "json_extract(state_json, ?{path}) {operator} ?{value}"
+            "(json_type(state_json, ?{path}) IN {types} AND json_extract(state_json, ?{path}) {operator} ?{value}){negated}"
         ));
         reader.space();
         if reader.rest().is_empty() {
             return Ok(query);
         }
         reader.expect("&&")?;
+    }
+}
+
+enum Literal {
+    Whole(i64),
+    Real(f64),
+    Text(String),
+    Bool(bool),
+}
+
+impl From<Literal> for Value {
+    fn from(literal: Literal) -> Self {
+        match literal {
+            Literal::Whole(whole) => Self::Integer(whole),
+            Literal::Real(number) => Self::Real(number),
+            Literal::Text(text) => Self::Text(text),
+            // As json_extract gives them.
+            Literal::Bool(truth) => Self::Integer(i64::from(truth)),
+        }
     }
 }
 
@@ -111,7 +146,7 @@ impl<'a> Reader<'a> {
         self.space();
         let known = [
             ("==", "="),
-            ("!=", "IS NOT"),
+            ("!=", "!="),
             ("<=", "<="),
             (">=", ">="),
             ("<", "<"),
@@ -126,7 +161,7 @@ impl<'a> Reader<'a> {
         self.error("expected one of == != < <= > >=")
     }
 
-    fn literal(&mut self) -> Result<Value> {
+    fn literal(&mut self) -> Result<Literal> {
         self.space();
         let rest = self.rest();
         if let Some(quote) = rest.chars().next().filter(|c| matches!(c, '\'' | '"')) {
@@ -134,19 +169,18 @@ impl<'a> Reader<'a> {
                 return self.error("a text without its end");
             };
             self.at += length + 2;
-            return Ok(Value::Text(rest[1..=length].to_owned()));
+            return Ok(Literal::Text(rest[1..=length].to_owned()));
         }
         let length = rest
             .find(|c: char| c.is_whitespace() || c == '&')
             .unwrap_or(rest.len());
         let word = &rest[..length];
         let value = match word {
-            // json_extract gives booleans as 1 and 0.
-            "true" => Value::Integer(1),
-            "false" => Value::Integer(0),
+            "true" => Literal::Bool(true),
+            "false" => Literal::Bool(false),
             _ => match (word.parse::<i64>(), word.parse::<f64>()) {
-                (Ok(whole), _) => Value::Integer(whole),
-                (_, Ok(number)) if number.is_finite() => Value::Real(number),
+                (Ok(whole), _) => Literal::Whole(whole),
+                (_, Ok(number)) if number.is_finite() => Literal::Real(number),
                 _ => {
                     return self.error(format!(
                         "`{word}` is no literal: write a number, 'text', true or false"
@@ -168,9 +202,14 @@ mod tests {
         let query = parse("name == 'x'' OR 1=1 --'").map(|query| query.sql);
         assert!(query.is_err(), "{query:?}");
         let query = parse("name == '; DROP TABLE agent_state' && age >= 3.5").unwrap();
+        assert!(
+            !query.sql.contains("DROP") && !query.sql.contains("name"),
+            "{}",
+            query.sql
+        );
         assert_eq!(
-            query.sql,
-            "json_extract(state_json, ?1) = ?2 AND json_extract(state_json, ?3) >= ?4"
+            query.parameters[1],
+            Value::Text("; DROP TABLE agent_state".to_owned())
         );
     }
 

@@ -3,12 +3,14 @@
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use crate::error::{Error, Result};
 
 /// The format that this release writes; kept in SQLite's `user_version`.
 const FORMAT: i64 = 1;
+/// "EWad", in SQLite's `application_id`: tells our files from those of other programs.
+const APPLICATION: i64 = 0x4557_6164;
 const BUSY: Duration = Duration::from_secs(5);
 
 const TABLES: &str = "
@@ -28,6 +30,7 @@ CREATE TABLE agent_events (
     priority INTEGER NOT NULL,
     timestamp INTEGER NOT NULL
 );
+CREATE INDEX agent_events_type ON agent_events (event_type, event_id);
 CREATE TABLE sync_log (
     local_seq INTEGER PRIMARY KEY,
     cloud_seq INTEGER,
@@ -54,18 +57,51 @@ pub enum Durability {
     Buffered,
 }
 
+fn number(connection: &Connection, pragma: &str) -> rusqlite::Result<i64> {
+    connection.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get(0))
+}
+
+/// Makes the tables in an empty file; leaves any other as it is, and the one that another process has made
+/// meanwhile.
+fn make(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let objects: i64 =
+        transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if objects == 0 {
+        transaction.execute_batch(TABLES)?;
+        transaction.pragma_update(None, "application_id", APPLICATION)?;
+        transaction.pragma_update(None, "user_version", FORMAT)?;
+    }
+    transaction.commit()
+}
+
 /// Opens or makes a file, or a database in memory without a path.
 pub(crate) fn open(path: Option<&Path>, durability: Durability) -> Result<Connection> {
     let failed = |cause| Error::Open {
         path: path.unwrap_or(Path::new(":memory:")).to_owned(),
         cause,
     };
-    let connection = match path {
+    let mut connection = match path {
         Some(path) => Connection::open(path),
         None => Connection::open_in_memory(),
     }
     .map_err(failed)?;
     connection.busy_timeout(BUSY).map_err(failed)?;
+    if number(&connection, "user_version").map_err(failed)? == 0 {
+        make(&mut connection).map_err(failed)?;
+    }
+    if number(&connection, "application_id").map_err(failed)? != APPLICATION {
+        return Err(Error::Foreign {
+            path: path.unwrap_or(Path::new(":memory:")).to_owned(),
+        });
+    }
+    let found = number(&connection, "user_version").map_err(failed)?;
+    if found > FORMAT {
+        return Err(Error::Format {
+            found,
+            known: FORMAT,
+        });
+    }
     // The pragma answers with the mode that it set; in memory there is no log.
     connection
         .query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))
@@ -77,23 +113,6 @@ pub(crate) fn open(path: Option<&Path>, durability: Durability) -> Result<Connec
     connection
         .pragma_update(None, "synchronous", level)
         .map_err(failed)?;
-    let found: i64 = connection
-        .query_row("PRAGMA user_version", [], |row| row.get(0))
-        .map_err(failed)?;
-    match found {
-        0 => {
-            let script =
-                format!("BEGIN IMMEDIATE; {TABLES} PRAGMA user_version = {FORMAT}; COMMIT;");
-            connection.execute_batch(&script).map_err(failed)?;
-        }
-        FORMAT => {}
-        _ => {
-            return Err(Error::Format {
-                found,
-                known: FORMAT,
-            });
-        }
-    }
     Ok(connection)
 }
 

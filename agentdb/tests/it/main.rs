@@ -1,0 +1,43 @@
+//! Behaviour of the store, one file a contract.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "tests"
+)]
+
+mod crash;
+mod files;
+mod log;
+mod merge;
+mod queries;
+mod refusals;
+mod transactions;
+
+use agentdb::{AgentDb, Field, Options, ReplicaId, Schema, Timestamp};
+
+/// The schema of the tests: one field of each kind.
+fn robot() -> Schema {
+    Schema::new("robot")
+        .field("battery", Field::Lww)
+        .field("place", Field::Lww)
+        .field("counter", Field::Max)
+        .field("odometer", Field::PnCounter)
+        .field(
+            "task",
+            Field::status(&["queued", "assigned", "active", "done"]),
+        )
+}
+
+fn options(replica: u64) -> Options {
+    Options::new(ReplicaId::new(replica)).schema(robot())
+}
+
+fn store(replica: u64) -> AgentDb {
+    AgentDb::in_memory(options(replica)).unwrap()
+}
+
+fn at(millis: i64) -> Timestamp {
+    Timestamp::from_millis(millis)
+}

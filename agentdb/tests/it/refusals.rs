@@ -1,0 +1,189 @@
+//! What is refused is refused whole, with a typed error.
+
+use agentdb::{
+    AgentDb, Document, EVENT_BYTES_MAX, Error, Field, ID_BYTES_MAX, Priority, RECORD_BYTES_MAX,
+    ReplicaId, Schema,
+};
+use serde_json::{Value, json};
+
+use crate::{at, options, robot, store};
+
+const TEN_YEARS: i64 = 10 * 365 * 24 * 3600 * 1000;
+
+fn copy(now: i64) -> Document {
+    let mut copy = Document::new(&robot());
+    copy.set(&robot(), ReplicaId::new(2), now, "battery", json!(99))
+        .unwrap();
+    copy
+}
+
+#[test]
+fn a_copy_with_a_clock_ten_years_ahead_changes_nothing() {
+    let mut db = store(1);
+    let now = 1_700_000_000_000;
+    let mut tx = db.begin(at(now)).unwrap();
+    tx.agent("robot", "R1").unwrap().set("battery", 5).unwrap();
+    tx.commit().unwrap();
+    let before = db.get("R1").unwrap();
+
+    let mut tx = db.begin(at(now)).unwrap();
+    let error = tx.merge("R1", &copy(now + TEN_YEARS)).unwrap_err();
+    assert!(matches!(error, Error::ClockAhead { .. }), "{error}");
+    assert!(matches!(
+        tx.merge("new", &copy(now + TEN_YEARS)),
+        Err(Error::ClockAhead { .. })
+    ));
+    tx.commit().unwrap();
+    assert_eq!(db.get("R1").unwrap(), before);
+    assert!(db.get("new").unwrap().is_none());
+}
+
+#[test]
+fn a_copy_within_the_allowed_distance_is_taken() {
+    let mut db =
+        AgentDb::in_memory(options(1).clock_ahead_max(std::time::Duration::from_secs(5))).unwrap();
+    let mut tx = db.begin(at(0)).unwrap();
+    assert!(matches!(
+        tx.merge("R1", &copy(5_001)),
+        Err(Error::ClockAhead { .. })
+    ));
+    tx.merge("R1", &copy(5_000)).unwrap();
+    tx.commit().unwrap();
+    assert_eq!(db.get("R1").unwrap().unwrap().state["battery"], 99);
+}
+
+type Forgery = fn(&mut Value);
+
+/// A copy whose text was changed on its way.
+fn forged(change: impl FnOnce(&mut Value)) -> Option<Document> {
+    let mut honest = copy(1);
+    honest
+        .status(&robot(), ReplicaId::new(2), 1, "task", "done")
+        .unwrap();
+    let mut text = serde_json::to_value(&honest).unwrap();
+    change(&mut text);
+    serde_json::from_value(text).ok()
+}
+
+#[test]
+fn a_forged_copy_changes_nothing() {
+    let forgeries: [(&str, Forgery); 8] = [
+        ("a count at the end of its range", |copy| {
+            copy["context"]["vector"]["2"] = json!(u64::MAX)
+        }),
+        ("a count of nought", |copy| {
+            copy["context"]["exceptions"] = json!([{"replica": 3, "count": 0}])
+        }),
+        ("a write that the clock has not seen", |copy| {
+            copy["context"]["vector"] = json!({})
+        }),
+        ("a stamp above the document's", |copy| {
+            copy["stamp"]["millis"] = json!(0)
+        }),
+        ("an unknown field", |copy| {
+            copy["fields"]["colour"] = copy["fields"]["battery"].clone()
+        }),
+        ("a field of another type", |copy| {
+            copy["fields"]["counter"] = copy["fields"]["battery"].clone()
+        }),
+        ("a status beyond the order", |copy| {
+            copy["fields"]["task"]["status"]["rank"] = json!(4)
+        }),
+        ("another status type", |copy| {
+            copy["fields"]["task"] = json!({"max": {"value": 1.0}})
+        }),
+    ];
+    let mut db = store(1);
+    for (what, change) in forgeries {
+        let copy = forged(change).expect(what);
+        let mut tx = db.begin(at(1)).unwrap();
+        let error = tx.merge("R1", &copy).expect_err(what);
+        assert!(matches!(error, Error::Refused { .. }), "{what}: {error}");
+        tx.commit().unwrap();
+        assert!(db.get("R1").unwrap().is_none(), "{what}");
+    }
+}
+
+#[test]
+fn a_document_keeps_its_schema() {
+    let other = Schema::new("camera").field("battery", Field::PnCounter);
+    let mut db = AgentDb::in_memory(options(1).schema(other)).unwrap();
+    let mut tx = db.begin(at(1)).unwrap();
+    tx.agent("robot", "R1").unwrap().set("battery", 5).unwrap();
+    assert!(matches!(
+        tx.agent("camera", "R1"),
+        Err(Error::OtherSchema { .. })
+    ));
+    tx.commit().unwrap();
+    let mut tx = db.begin(at(1)).unwrap();
+    assert!(matches!(
+        tx.agent("camera", "R1"),
+        Err(Error::OtherSchema { .. })
+    ));
+    assert!(matches!(
+        tx.agent("absent", "R1"),
+        Err(Error::UnknownSchema(_))
+    ));
+}
+
+#[test]
+fn a_change_that_does_not_fit_its_field_is_refused() {
+    let mut db = store(1);
+    let mut tx = db.begin(at(1)).unwrap();
+    let mut agent = tx.agent("robot", "R1").unwrap();
+    assert!(matches!(
+        agent.set("colour", 1),
+        Err(Error::UnknownField { .. })
+    ));
+    assert!(matches!(
+        agent.set("counter", 1),
+        Err(Error::WrongType { .. })
+    ));
+    assert!(matches!(
+        agent.add("battery", 1),
+        Err(Error::WrongType { .. })
+    ));
+    assert!(matches!(
+        agent.status("task", "lost"),
+        Err(Error::UnknownStatus { .. })
+    ));
+    assert!(matches!(
+        agent.max("counter", f64::NAN),
+        Err(Error::NotFinite { .. })
+    ));
+    assert!(matches!(
+        agent.set("place", "x".repeat(agentdb::FIELD_BYTES_MAX)),
+        Err(Error::Limit { .. })
+    ));
+}
+
+#[test]
+fn ids_payloads_and_queries_have_limits() {
+    let mut db = store(1);
+    let long = "x".repeat(ID_BYTES_MAX + 1);
+    let mut tx = db.begin(at(1)).unwrap();
+    assert!(matches!(tx.agent("robot", &long), Err(Error::Limit { .. })));
+    assert!(matches!(
+        tx.put_record("n", &long, b""),
+        Err(Error::Limit { .. })
+    ));
+    assert!(matches!(
+        tx.put_record("n", "k", &vec![0; RECORD_BYTES_MAX + 1]),
+        Err(Error::Limit { .. })
+    ));
+    let payload = json!("x".repeat(EVENT_BYTES_MAX));
+    assert!(matches!(
+        tx.append_event("R1", "t", &payload, Priority::Normal),
+        Err(Error::Limit { .. })
+    ));
+    assert!(matches!(
+        tx.append_event("R1", &long, &json!(1), Priority::Normal),
+        Err(Error::Limit { .. })
+    ));
+    drop(tx);
+    let query = format!("battery == '{}'", "x".repeat(agentdb::QUERY_BYTES_MAX));
+    assert!(matches!(
+        db.query("robot", &query),
+        Err(Error::Limit { .. })
+    ));
+}
