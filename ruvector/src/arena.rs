@@ -7,28 +7,27 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytemuck::Pod;
-use memmap2::{Mmap, MmapMut};
+use memmap2::Mmap;
 
 /// A cache line; vectors of lines are aligned to 64 bytes.
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C, align(64))]
 struct Line([u8; 64]);
 
-/// Where the first rows of an arena lie.
+/// Where the first rows of an arena lie: a part of a mapping that others read too.
 #[derive(Debug)]
-pub(crate) enum Region {
-    /// A part of a mapping that others read too.
-    Shared(Arc<Mmap>, Range<usize>),
-    /// Pages that are copied when they are written.
-    Private(MmapMut),
+pub(crate) struct Region {
+    map: Arc<Mmap>,
+    range: Range<usize>,
 }
 
 impl Region {
+    pub fn new(map: Arc<Mmap>, range: Range<usize>) -> Self {
+        Self { map, range }
+    }
+
     fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Shared(map, range) => map.get(range.clone()).unwrap_or(&[]),
-            Self::Private(map) => map,
-        }
+        self.map.get(self.range.clone()).unwrap_or(&[])
     }
 }
 
@@ -67,11 +66,6 @@ impl<T: Pod> Arena<T> {
             rows,
             ..Self::new(stride)
         })
-    }
-
-    /// Number of rows.
-    pub fn rows(&self) -> usize {
-        self.rows
     }
 
     /// Values in a row.
@@ -119,22 +113,6 @@ impl<T: Pod> Arena<T> {
         let bytes = self.region.as_ref().map_or(&[][..], Region::bytes);
         let size = self.stride * size_of::<T>();
         bytemuck::cast_slice(&bytes[row * size..][..size])
-    }
-
-    /// A row to be written; `None` for a row of a shared mapping, which is never written.
-    pub fn row_mut(&mut self, row: u32) -> Option<&mut [T]> {
-        let row = row as usize;
-        let size = self.stride * size_of::<T>();
-        if row < self.region_rows {
-            return match &mut self.region {
-                Some(Region::Private(map)) => {
-                    Some(bytemuck::cast_slice_mut(&mut map[row * size..][..size]))
-                }
-                _ => None,
-            };
-        }
-        let start = (row - self.region_rows) * self.stride;
-        Some(&mut bytemuck::cast_slice_mut(&mut self.lines)[start..start + self.stride])
     }
 
     /// Appends a row: `values`, then zeros up to the stride.

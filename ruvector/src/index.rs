@@ -68,6 +68,15 @@ impl Index {
         Ok(Self::of(state, Limits::default(), Some(store)))
     }
 
+    /// Checks every byte of an index's file against its checksums, the vectors included, which
+    /// [`Index::open`] leaves for their first read. A torn last record of the log is no error.
+    ///
+    /// # Errors
+    /// As [`Index::open`], without [`Error::Locked`].
+    pub fn verify(path: impl AsRef<Path>) -> Result<()> {
+        Store::verify(path.as_ref())
+    }
+
     pub(crate) fn in_memory(config: Config, limits: Limits) -> Self {
         Self::of(State::new(config), limits, None)
     }

@@ -1,34 +1,23 @@
 //! The nearest candidates so far, in one sorted list.
 //!
 //! For the sizes that searches use (tens to a few hundred) a sorted list in one or two pages beats
-//! heaps: the worst is at the end, the next unexpanded one is found by a cursor.
+//! heaps: the worst is at the end.
 
 /// A candidate with its distance (lower is nearer).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Near {
     pub distance: f32,
-    /// The slot; the top bit says that its neighbours were looked at.
-    tagged: u32,
+    slot: u32,
 }
-
-const EXPANDED: u32 = 1 << 31;
 
 impl Near {
     pub fn new(distance: f32, slot: u32) -> Self {
-        Self {
-            distance,
-            tagged: slot,
-        }
+        Self { distance, slot }
     }
 
     #[inline(always)]
     pub fn slot(self) -> u32 {
-        self.tagged & !EXPANDED
-    }
-
-    #[inline(always)]
-    pub fn expanded(self) -> bool {
-        self.tagged & EXPANDED != 0
+        self.slot
     }
 }
 
@@ -48,25 +37,15 @@ impl Pool {
         self.worst = f32::INFINITY;
     }
 
-    /// Candidates farther than this are not kept.
-    #[inline(always)]
-    pub fn worst(&self) -> f32 {
-        self.worst
-    }
-
-    pub fn is_full(&self) -> bool {
-        self.items.len() >= self.room
-    }
-
     pub fn items(&self) -> &[Near] {
         &self.items
     }
 
-    /// Keeps the candidate if it is near enough; returns its position.
+    /// Keeps the candidate if it is near enough.
     #[inline(always)]
-    pub fn insert(&mut self, distance: f32, slot: u32) -> Option<usize> {
+    pub fn insert(&mut self, distance: f32, slot: u32) {
         if distance >= self.worst {
-            return None;
+            return;
         }
         let at = self.items.partition_point(|near| near.distance <= distance);
         if self.items.len() == self.room {
@@ -79,15 +58,6 @@ impl Pool {
                 .last()
                 .map_or(f32::INFINITY, |near| near.distance);
         }
-        Some(at)
-    }
-
-    /// Marks the candidate at `at` as expanded and returns its slot.
-    #[inline(always)]
-    pub fn expand(&mut self, at: usize) -> u32 {
-        let near = &mut self.items[at];
-        near.tagged |= EXPANDED;
-        near.slot()
     }
 }
 

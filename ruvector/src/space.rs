@@ -2,7 +2,7 @@
 
 use crate::arena::{Arena, padded};
 use crate::int8::{self, Codes, Scale};
-use crate::kernel::{Kernels, kernels, prefetch};
+use crate::kernel::{Kernels, kernels};
 use crate::metric::Metric;
 
 /// What is compared with stored rows: a query, or a row on its way in.
@@ -32,9 +32,6 @@ impl Probe {
 pub(crate) trait Space: Sync {
     fn one(&self, probe: &Probe, slot: u32) -> f32;
     fn four(&self, probe: &Probe, slots: [u32; 4]) -> [f32; 4];
-    /// Between two stored rows.
-    fn between(&self, a: u32, b: u32) -> f32;
-    fn fetch(&self, slot: u32);
 }
 
 /// The rows as they came, in `f32`.
@@ -71,15 +68,6 @@ impl Space for FullSpace<'_> {
     #[inline(always)]
     fn four(&self, probe: &Probe, slots: [u32; 4]) -> [f32; 4] {
         slots.map(|slot| self.one(probe, slot))
-    }
-
-    fn between(&self, a: u32, b: u32) -> f32 {
-        self.distance(self.rows.row(a), self.rows.row(b))
-    }
-
-    #[inline(always)]
-    fn fetch(&self, slot: u32) {
-        prefetch(self.rows.row(slot));
     }
 }
 
@@ -133,17 +121,5 @@ impl Space for CodeSpace<'_> {
             out[lane] = self.distance(products[lane], own, self.codes.scales[slots[lane] as usize]);
         }
         out
-    }
-
-    fn between(&self, a: u32, b: u32) -> f32 {
-        let rows = &self.codes.rows;
-        let product = (self.kernels.dot_i8)(rows.row(a), rows.row(b));
-        let scales = &self.codes.scales;
-        self.distance(product, scales[a as usize], scales[b as usize])
-    }
-
-    #[inline(always)]
-    fn fetch(&self, slot: u32) {
-        prefetch(self.codes.rows.row(slot));
     }
 }

@@ -138,7 +138,7 @@ impl Header {
         };
         let log = u64_at(page, 32);
         let count = u32_at(page, 40) as usize;
-        if count > Tag::ALL.len() || log > file_bytes || log % PAGE != 0 {
+        if count > Tag::ALL.len() || log > file_bytes || !log.is_multiple_of(PAGE) {
             return Err(bad("the file is shorter than it says"));
         }
         let mut sections: Vec<Section> = Vec::with_capacity(count);

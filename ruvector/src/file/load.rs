@@ -13,7 +13,7 @@ use crate::arena::{Arena, Region, padded};
 use crate::bits::Bits;
 use crate::builder::Quantization;
 use crate::error::{Error, Result};
-use crate::int8::{Codes, Scale};
+use crate::int8::Scale;
 use crate::payload::{Encoded, PAYLOAD_BYTES_MAX};
 use crate::state::State;
 
@@ -31,7 +31,7 @@ impl Mapped {
         let bad = |tag: Tag| corrupt(path, tag.name(), "its length does not fit the header");
         let region = |tag: Tag| {
             let (range, _) = header.range(tag).ok_or_else(|| bad(tag))?;
-            Ok(Region::Shared(Arc::clone(map), range))
+            Ok(Region::new(Arc::clone(map), range))
         };
         let originals = Arena::mapped(
             padded::<f32>(config.dim),
@@ -115,7 +115,7 @@ pub(crate) fn load(file: &File, path: &Path) -> Result<Loaded> {
     }
     section(Tag::Blocks)?;
     if let Some(codes) = &mut state.codes {
-        if section(Tag::Codes)?.iter().any(|code| *code == 0x80) {
+        if section(Tag::Codes)?.contains(&0x80) {
             return Err(bad(Tag::Codes, "a code is out of range"));
         }
         codes.scales = scales(section(Tag::Scales)?, slots, path)?;
@@ -168,7 +168,7 @@ fn payloads(state: &mut State, mut bytes: &[u8]) -> std::result::Result<(), &'st
     Ok(())
 }
 
-/// Checks the parts that [`load`] leaves for later.
+/// Checks the part that [`load`] leaves for the first read of each vector.
 pub(crate) fn verify_originals(file: &File, header: &Header, path: &Path) -> Result<()> {
     let map = map::shared(file, header.log as usize, path)?;
     verified(&map, header, Tag::Originals, path).map(drop)

@@ -100,6 +100,14 @@ impl Store {
         Ok((store, state))
     }
 
+    /// Checks every byte of a file against its checksums.
+    pub fn verify(path: &Path) -> Result<()> {
+        let file = File::open(path).map_err(Error::io("cannot open", path))?;
+        let load::Loaded { state, header, log } = load::load(&file, path)?;
+        log::replay(&log, state.config.dim).map_err(|why| layout::corrupt(path, "log", why))?;
+        load::verify_originals(&file, &header, path)
+    }
+
     /// Writes a snapshot under `path`, replacing what is there.
     pub fn save(path: &Path, state: &State) -> Result<()> {
         let (_file, _header) = Self::put(path, state)?;

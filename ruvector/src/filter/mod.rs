@@ -43,11 +43,6 @@ impl Filter {
             root: parse::parse(text)?,
         })
     }
-
-    /// The text that was parsed.
-    pub(crate) fn text(&self) -> &str {
-        &self.text
-    }
 }
 
 impl std::fmt::Display for Filter {

@@ -9,10 +9,13 @@ pub(super) fn kernels() -> Option<Kernels> {
     let has = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
     has.then_some(Kernels {
         name: "avx2",
-        // SAFETY (all four): the table is only handed out after the features were detected.
+        // SAFETY: the table is only handed out after the features were detected.
         dot_f32: |a, b| unsafe { dot_f32(a, b) },
+        // SAFETY: the table is only handed out after the features were detected.
         l2_f32: |a, b| unsafe { l2_f32(a, b) },
+        // SAFETY: the table is only handed out after the features were detected.
         dot_i8: |a, b| unsafe { dot_i8(a, b) },
+        // SAFETY: the table is only handed out after the features were detected.
         dot_i8_x4: |a, rows| unsafe { dot_i8_x4(a, rows) },
     })
 }

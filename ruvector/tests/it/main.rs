@@ -1,0 +1,13 @@
+//! What the index promises, one file a promise.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    reason = "tests"
+)]
+
+mod file;
+mod recall;
+mod refusals;
+mod search;

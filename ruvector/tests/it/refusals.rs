@@ -1,0 +1,53 @@
+//! What cannot be stored or asked is told, and changes nothing.
+
+use ruvector::{Error, Filter, Index, Metric};
+use serde_json::json;
+
+#[test]
+fn a_vector_that_cannot_be_is_refused_by_name() {
+    let index = Index::builder(3).metric(Metric::Cosine).build().unwrap();
+    assert!(matches!(
+        index.upsert(1, &[1.0, 2.0], json!({})),
+        Err(Error::Dimension { got: 2, want: 3 })
+    ));
+    assert!(matches!(
+        index.upsert(1, &[1.0, f32::NAN, 0.0], json!({})),
+        Err(Error::NotFinite { at: 1, .. })
+    ));
+    assert!(matches!(
+        index.upsert(1, &[f32::INFINITY, 0.0, 0.0], json!({})),
+        Err(Error::NotFinite { at: 0, .. })
+    ));
+    assert!(matches!(
+        index.upsert(1, &[0.0; 3], json!({})),
+        Err(Error::ZeroVector)
+    ));
+    assert!(index.upsert(1, &[1.0, 0.0, 0.0], json!([1])).is_err());
+    assert_eq!(index.len(), 0);
+    assert!(matches!(
+        index.search(&[1.0], 1).run(),
+        Err(Error::Dimension { got: 1, want: 3 })
+    ));
+    assert!(matches!(
+        index.search(&[0.0; 3], 1).run(),
+        Err(Error::ZeroVector)
+    ));
+}
+
+#[test]
+fn an_empty_index_and_a_large_k_give_what_there_is_and_k_zero_is_refused() {
+    let index = Index::builder(2).metric(Metric::L2).build().unwrap();
+    assert!(index.search(&[0.0, 0.0], 5).run().unwrap().is_empty());
+    index.upsert(7, &[0.0, 0.0], json!({})).unwrap();
+    assert_eq!(index.search(&[0.0, 0.0], 5).run().unwrap().len(), 1);
+    assert!(index.search(&[0.0, 0.0], 0).run().is_err());
+}
+
+#[test]
+fn a_filter_that_makes_no_sense_is_told_with_its_place() {
+    let error = Filter::parse("zone == 'barn' && age <")
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("24") || error.contains("23"), "{error}");
+    assert!(Filter::parse("").is_err());
+}
