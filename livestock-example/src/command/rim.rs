@@ -126,11 +126,6 @@ impl Delivery {
         self.outbox.online()
     }
 
-    /// The alerts of this run so far.
-    pub fn alerts(&self) -> &[Alert] {
-        &self.alerts
-    }
-
     /// Prints what is new and moves the outbox on.
     pub fn pump(&mut self, gateway: &mut Gateway) -> Result<(), CommandError> {
         let state = gateway.state().clone();

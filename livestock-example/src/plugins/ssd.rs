@@ -12,9 +12,10 @@ use std::sync::Arc;
 use image::imageops::FilterType;
 use image::{ImageBuffer, Rgb};
 use tract_onnx::prelude::{
-    Framework, InferenceFact, InferenceModel, InferenceModelExt, IntoRunnable, Tensor, TractResult,
-    TypedModel, TypedRunnableModel, f32_fact, tvec,
+    DatumExt, Framework, InferenceFact, InferenceModel, InferenceModelExt, IntoRunnable, Tensor,
+    TractResult, TypedModel, TypedRunnableModel, tvec,
 };
+use tract_onnx::tract_hir::infer::Factoid;
 
 use crate::detection::Label;
 use crate::frame::Frame;
@@ -175,7 +176,7 @@ fn check_input(model: &InferenceModel) -> Result<(), String> {
         ));
     }
     let fact = model.input_fact(0).map_err(|cause| one_line(&cause))?;
-    let ours = InferenceFact::from(f32_fact(input_shape()));
+    let ours = InferenceFact::from(f32::fact(input_shape()));
     fact.unify(&ours)
         .map(drop)
         .map_err(|_| format!("the input {fact:?}"))
@@ -183,7 +184,7 @@ fn check_input(model: &InferenceModel) -> Result<(), String> {
 
 fn optimised(model: InferenceModel) -> TractResult<TypedModel> {
     model
-        .with_input_fact(0, f32_fact(input_shape()).into())?
+        .with_input_fact(0, f32::fact(input_shape()).into())?
         .into_optimized()
 }
 
