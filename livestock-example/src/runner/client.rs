@@ -88,14 +88,14 @@ pub struct Runner {
     retry: Duration,
 }
 
+struct Up {
+    process: Process,
+    client: DetectorClient<Channel>,
+}
+
 enum State {
-    Up {
-        process: Process,
-        client: DetectorClient<Channel>,
-    },
-    Down {
-        until: Instant,
-    },
+    Up(Box<Up>),
+    Down { until: Instant },
 }
 
 impl Runner {
@@ -140,9 +140,10 @@ impl Runner {
     /// [`RunnerError`]; the next frame may be asked for all the same.
     pub fn infer(&mut self, frame: &Frame) -> Result<Inference, RunnerError> {
         self.rise()?;
-        let State::Up { client, process } = &mut self.state else {
+        let State::Up(up) = &mut self.state else {
             return Err(RunnerError::Down(self.retry));
         };
+        let Up { client, process } = up.as_mut();
         let request = proto::Frame {
             camera: frame.camera.as_str().to_owned(),
             seq: frame.seq,
@@ -265,7 +266,7 @@ fn connect(
         )));
     }
     Ok((
-        State::Up { process, client },
+        State::Up(Box::new(Up { process, client })),
         Description {
             name: said.name,
             embedding_length,
