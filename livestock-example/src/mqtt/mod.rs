@@ -6,4 +6,6 @@ mod publisher;
 
 #[cfg(feature = "broker")]
 pub use broker::{Broker, BrokerError};
-pub use publisher::{Delivery, Link, Outgoing, Publisher, PublisherError, PublisherOptions};
+pub use publisher::{
+    Delivery, IN_FLIGHT_MAX, Link, Outgoing, Publisher, PublisherError, PublisherOptions,
+};
