@@ -62,8 +62,13 @@ fn a_model_that_is_none_is_refused() {
     );
     let fake = folder.path().join("fake.onnx");
     fs::write(&fake, b"this is no model").unwrap();
+    let wanted = if cfg!(feature = "ssd") {
+        "no ONNX model"
+    } else {
+        "--features ssd"
+    };
     let model = format!("ssd={}", fake.display());
-    assert_refused(&["run", "--photos", photos, "--model", &model], &["ssd"]);
+    assert_refused(&["run", "--photos", photos, "--model", &model], &[wanted]);
 }
 
 #[test]
