@@ -1,6 +1,6 @@
 //! The one file of an index: a snapshot that is mapped, and behind it a log of later changes.
 //!
-//! FORMAT.md describes the bytes. A snapshot never changes once the file has its name: it is
+//! `layout` and `log` describe the bytes. A snapshot never changes once the file has its name: it is
 //! replaced by writing a new file, syncing it, renaming it and syncing the folder.
 
 pub(crate) mod blocks;
