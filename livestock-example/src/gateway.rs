@@ -15,7 +15,7 @@ use crate::latency::{Latencies, Percentiles, Stage};
 use crate::novelty::{Novelty, NoveltyError, Seen};
 use crate::patterns::{Match, PatternError, Patterns};
 use crate::posture::{Posture, PostureError, PostureMachine, PostureOptions};
-use crate::runner::{Runner, RunnerError};
+use crate::runner::Runner;
 use crate::sighting::Zones;
 use crate::source::{Input, LegSample};
 use crate::state::{State, StateError};
@@ -200,7 +200,7 @@ impl Gateway {
         let inference = match runner.infer(frame) {
             Ok(inference) => inference,
             Err(cause) => {
-                let reason = reason(&cause);
+                let reason = cause.reason();
                 self.count_failed(reason);
                 return Ok((Vec::new(), Vec::new()));
             }
@@ -287,11 +287,13 @@ impl Gateway {
             let seen = self.novelty.alerted(&found.place, found.last)?;
             self.latencies.record(Stage::Novelty, asked.elapsed());
             if seen == Seen::Before {
-                return self.not_alerted("seen before");
+                self.not_alerted("seen before");
+                return Ok(());
             }
         }
         if goes_on {
-            return self.not_alerted("same case");
+            self.not_alerted("same case");
+            return Ok(());
         }
         let camera = match found.kind {
             IncidentKind::AnimalDown => None,
@@ -315,17 +317,11 @@ impl Gateway {
         Ok(())
     }
 
-    fn not_alerted(&mut self, reason: &str) -> Result<(), GatewayError> {
+    fn not_alerted(&mut self, reason: &str) {
         *self
             .summary
             .not_alerted
             .entry(reason.to_owned())
             .or_default() += 1;
-        Ok(())
     }
-}
-
-/// The name under which a failed frame is counted.
-fn reason(cause: &RunnerError) -> &'static str {
-    cause.reason()
 }

@@ -7,6 +7,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use livestock::command::{self, CommandError};
@@ -60,18 +61,8 @@ struct Demo {
     /// A whole day of 4 cameras, 40 animals and 30 staged incidents, as fast as the machine can.
     #[arg(long, conflicts_with_all = ["seconds", "cameras", "fps"])]
     day: bool,
-    /// An external MQTT broker, HOST or HOST:PORT, instead of the embedded one.
-    #[arg(long, value_name = "HOST:PORT")]
-    mqtt: Option<String>,
-    /// Keep state in this folder, instead of one that is removed at the end.
-    #[arg(long, value_name = "DIR")]
-    state: Option<PathBuf>,
-    /// How long to wait at the end for a broker to take what is left, in seconds.
-    #[arg(long, default_value_t = 10)]
-    drain_seconds: u64,
-    /// Alerts and the summary as JSON lines, the summary last.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    rim: Rim,
 }
 
 #[derive(Args)]
@@ -90,10 +81,17 @@ struct Run {
     /// The detector: `motion`, or `ssd=FILE.onnx` (feature `ssd`).
     #[arg(long, value_name = "NAME[=FILE]")]
     model: Option<String>,
+    #[command(flatten)]
+    rim: Rim,
+}
+
+/// What the words that run the gateway have in common.
+#[derive(Args)]
+struct Rim {
     /// An external MQTT broker, HOST or HOST:PORT, instead of the embedded one.
     #[arg(long, value_name = "HOST:PORT")]
     mqtt: Option<String>,
-    /// Keep state in this folder.
+    /// Keep state in this folder, instead of one that is removed at the end.
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
     /// How long to wait at the end for a broker to take what is left, in seconds.
@@ -142,12 +140,7 @@ fn run(word: Word) -> Result<(), CommandError> {
                 command::Pace::Farm
             },
             day: demo.day,
-            rim: command::Rim {
-                mqtt: demo.mqtt,
-                state: demo.state,
-                drain: std::time::Duration::from_secs(demo.drain_seconds),
-                output: output(demo.json),
-            },
+            rim: demo.rim.into(),
         }),
         Word::Run(run) => command::run(&command::RunOptions {
             config: run.config,
@@ -155,12 +148,7 @@ fn run(word: Word) -> Result<(), CommandError> {
             video: run.video,
             collars: run.collars,
             model: run.model,
-            rim: command::Rim {
-                mqtt: run.mqtt,
-                state: run.state,
-                drain: std::time::Duration::from_secs(run.drain_seconds),
-                output: output(run.json),
-            },
+            rim: run.rim.into(),
         }),
         Word::Check { config } => command::check(&config),
         Word::Models {
@@ -170,10 +158,16 @@ fn run(word: Word) -> Result<(), CommandError> {
     }
 }
 
-fn output(json: bool) -> command::Output {
-    if json {
-        command::Output::Json
-    } else {
-        command::Output::Text
+impl From<Rim> for command::Rim {
+    fn from(rim: Rim) -> Self {
+        Self {
+            mqtt: rim.mqtt,
+            state: rim.state,
+            drain: Duration::from_secs(rim.drain_seconds),
+            output: match rim.json {
+                true => command::Output::Json,
+                false => command::Output::Text,
+            },
+        }
     }
 }

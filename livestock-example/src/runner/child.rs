@@ -1,6 +1,6 @@
 //! The detector's process: started with a private socket, ended with the gateway.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -10,8 +10,9 @@ use super::client::Launch;
 use super::error::RunnerError;
 
 /// Lines that the detector writes to standard error are kept up to this length for error messages.
-const LINE_BYTES_MAX: usize = 1000;
-const POLL: Duration = Duration::from_millis(10);
+const LINE_BYTES_MAX: u64 = 1000;
+/// How long to wait before looking again.
+pub(super) const POLL: Duration = Duration::from_millis(10);
 
 /// A running detector; it is ended when this is dropped.
 pub(super) struct Process {
@@ -103,14 +104,37 @@ impl Drop for Process {
     }
 }
 
-/// Reads to the end, so that the detector never waits for a reader, and keeps the last line.
-fn keep_last_line(stderr: impl BufRead, last: &Mutex<String>) {
-    for line in stderr.split(b'\n') {
-        let Ok(mut line) = line else { return };
-        line.truncate(LINE_BYTES_MAX);
+/// Reads to the end, so that the detector never waits for a reader, and keeps the last line. Of a longer
+/// line than allowed, the pieces count as lines: no more than one is ever held.
+fn keep_last_line(mut stderr: impl BufRead, last: &Mutex<String>) {
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let piece = stderr
+            .by_ref()
+            .take(LINE_BYTES_MAX)
+            .read_until(b'\n', &mut line);
+        if !matches!(piece, Ok(1..)) {
+            return;
+        }
         let text = String::from_utf8_lossy(&line).trim().to_owned();
         if let (false, Ok(mut last)) = (text.is_empty(), last.lock()) {
             *last = text;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_line_is_kept_and_no_line_is_held_beyond_its_limit() {
+        let last = Mutex::new(String::new());
+        keep_last_line(&b"loading\nno such model\n\n"[..], &last);
+        assert_eq!(*last.lock().unwrap(), "no such model");
+        let endless = vec![b'x'; 3 * LINE_BYTES_MAX as usize + 7];
+        keep_last_line(&endless[..], &last);
+        assert_eq!(*last.lock().unwrap(), "xxxxxxx");
     }
 }

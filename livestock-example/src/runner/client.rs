@@ -11,7 +11,7 @@ use crate::detection::Detection;
 use crate::frame::Frame;
 
 use super::answer::{self, EMBEDDING_MAX};
-use super::child::Process;
+use super::child::{POLL, Process};
 use super::error::RunnerError;
 use super::proto::detector_client::DetectorClient;
 use super::{Description, PROTOCOL, proto};
@@ -232,11 +232,8 @@ fn connect(
     let left = limits.start.saturating_sub(begun.elapsed());
     let asked = runtime.block_on(async {
         tokio::time::timeout(left, async {
-            let channel = Endpoint::from_shared(address)
-                .map_err(|cause| cause.to_string())?
-                .connect()
-                .await
-                .map_err(|cause| cause.to_string())?;
+            let endpoint = Endpoint::from_shared(address).map_err(|cause| cause.to_string())?;
+            let channel = connected(&endpoint, &mut process).await?;
             let mut client = DetectorClient::new(channel)
                 .max_encoding_message_size(FRAME_BYTES_MAX)
                 .max_decoding_message_size(ANSWER_BYTES_MAX);
@@ -272,6 +269,18 @@ fn connect(
             embedding_length,
         },
     ))
+}
+
+/// A connection to the process. The socket's file is there before the process listens to it, so a refused
+/// connection is tried again until the process has ended; the caller limits the time.
+async fn connected(endpoint: &Endpoint, process: &mut Process) -> Result<Channel, String> {
+    loop {
+        match endpoint.connect().await {
+            Ok(channel) => return Ok(channel),
+            Err(cause) if process.has_ended() => return Err(cause.to_string()),
+            Err(_) => tokio::time::sleep(POLL).await,
+        }
+    }
 }
 
 /// What a failed call means.

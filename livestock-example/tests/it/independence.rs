@@ -13,15 +13,11 @@ const CRATES: [&str; 5] = [
     "edgeweave-midstream",
 ];
 
-fn metadata() -> Value {
+/// What Cargo prints, without asking a registry.
+fn cargo(args: &str) -> String {
     let output = Command::new(env!("CARGO"))
-        .args([
-            "metadata",
-            "--format-version",
-            "1",
-            "--no-deps",
-            "--offline",
-        ])
+        .args(args.split(' '))
+        .arg("--offline")
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .unwrap();
@@ -30,12 +26,13 @@ fn metadata() -> Value {
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    serde_json::from_slice(&output.stdout).unwrap()
+    String::from_utf8(output.stdout).unwrap()
 }
 
 #[test]
 fn none_of_the_five_crates_depends_on_another() {
-    let metadata = metadata();
+    let metadata: Value =
+        serde_json::from_str(&cargo("metadata --format-version 1 --no-deps")).unwrap();
     let mut seen = BTreeSet::new();
     for package in metadata["packages"].as_array().unwrap() {
         let name = package["name"].as_str().unwrap();
@@ -58,28 +55,9 @@ fn none_of_the_five_crates_depends_on_another() {
 #[test]
 fn default_features_bring_no_async_runtime_and_no_network() {
     for name in CRATES {
-        let output = Command::new(env!("CARGO"))
-            .args([
-                "tree",
-                "--offline",
-                "-p",
-                name,
-                "-e",
-                "normal",
-                "--prefix",
-                "none",
-                "--format",
-                "{p}",
-            ])
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .output()
-            .unwrap();
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        let tree = String::from_utf8(output.stdout).unwrap();
+        let tree = cargo(&format!(
+            "tree -p {name} -e normal --prefix none --format {{p}}"
+        ));
         let names: BTreeMap<&str, &str> = tree
             .lines()
             .filter_map(|line| line.split_once(' '))
