@@ -1,8 +1,11 @@
 //! Options of an index.
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
+use crate::arena::padded;
 use crate::error::{Error, Result};
+use crate::graph::Shape;
 use crate::index::Index;
 use crate::metric::Metric;
 
@@ -10,6 +13,9 @@ use crate::metric::Metric;
 pub const DIM_MAX: usize = 65_536;
 /// Most rows (live and deleted) that an index can number.
 pub const ROWS_MAX: usize = (1 << 31) - 1;
+
+/// Bytes of rows (as the search reads them) up to which [`IndexKind::Auto`] scans.
+pub const AUTO_SCAN_BYTES: usize = 1 << 20;
 
 /// Where an index lives.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -26,11 +32,14 @@ pub enum Storage {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum IndexKind {
-    /// The fastest for the number of vectors; today the scan.
+    /// A scan while that is faster, a graph from [`AUTO_SCAN_BYTES`] of rows on. The change happens
+    /// in the call that crosses the line; searches go on meanwhile.
     #[default]
     Auto,
     /// A scan of all rows.
     Exact,
+    /// A graph from the first vector on.
+    Hnsw,
 }
 
 /// How rows are kept for the search. The originals are kept too and rank the final candidates.
@@ -49,6 +58,7 @@ impl IndexKind {
         match self {
             Self::Auto => 0,
             Self::Exact => 1,
+            Self::Hnsw => 2,
         }
     }
 
@@ -56,6 +66,7 @@ impl IndexKind {
         Some(match code {
             0 => Self::Auto,
             1 => Self::Exact,
+            2 => Self::Hnsw,
             _ => return None,
         })
     }
@@ -86,6 +97,11 @@ impl Quantization {
     }
 }
 
+/// Allowed links of a node.
+pub(crate) const LINKS: RangeInclusive<usize> = 4..=64;
+/// Allowed effort of a build.
+pub(crate) const EFFORT: RangeInclusive<usize> = 8..=4096;
+
 /// What an index is; the part that a file remembers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Config {
@@ -93,6 +109,22 @@ pub(crate) struct Config {
     pub metric: Metric,
     pub kind: IndexKind,
     pub quantization: Quantization,
+    pub shape: Shape,
+}
+
+impl Config {
+    /// Whether `rows` rows are searched through a graph.
+    pub fn wants_graph(&self, rows: usize) -> bool {
+        let row_bytes = match self.quantization {
+            Quantization::None => padded::<f32>(self.dim) * 4,
+            Quantization::Int8 => padded::<i8>(self.dim),
+        };
+        match self.kind {
+            IndexKind::Exact => false,
+            IndexKind::Hnsw => true,
+            IndexKind::Auto => rows * row_bytes > AUTO_SCAN_BYTES,
+        }
+    }
 }
 
 /// Bounds of one open index; not remembered by the file.
@@ -101,6 +133,7 @@ pub(crate) struct Limits {
     pub vectors_max: usize,
     pub bytes_max: usize,
     pub log_bytes_max: u64,
+    pub threads: usize,
 }
 
 impl Default for Limits {
@@ -109,6 +142,7 @@ impl Default for Limits {
             vectors_max: ROWS_MAX,
             bytes_max: usize::MAX,
             log_bytes_max: 256 << 20,
+            threads: 1,
         }
     }
 }
@@ -130,6 +164,7 @@ impl IndexBuilder {
                 metric: Metric::default(),
                 kind: IndexKind::default(),
                 quantization: Quantization::default(),
+                shape: Shape::default(),
             },
             limits: Limits::default(),
             storage: Storage::default(),
@@ -165,6 +200,33 @@ impl IndexBuilder {
         self
     }
 
+    /// Links of a new node in each layer of the graph, 4 to 64. Default: 16, and twice as many in
+    /// the lowest layer. More links, more recall and more memory.
+    pub fn links(mut self, m: usize) -> Self {
+        self.config.shape.m = m;
+        self
+    }
+
+    /// Candidates that are looked at when a vector is linked, 8 to 4096. Default: 128. More
+    /// candidates, more recall and slower changes.
+    pub fn build_effort(mut self, candidates: usize) -> Self {
+        self.config.shape.ef_construction = candidates;
+        self
+    }
+
+    /// Decides the random levels of the graph: the same calls with the same seed give the same
+    /// graph, whatever the number of threads.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.config.shape.seed = seed;
+        self
+    }
+
+    /// Threads that [`Index::upsert_batch`] and [`Index::compact`] may use, 1 to 256. Default: 1.
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.limits.threads = threads;
+        self
+    }
+
     /// Most vectors, deleted ones that were not compacted away included.
     pub fn max_vectors(mut self, vectors: usize) -> Self {
         self.limits.vectors_max = vectors;
@@ -195,20 +257,31 @@ impl IndexBuilder {
             limits,
             storage,
         } = self;
-        if config.dim == 0 || config.dim > DIM_MAX {
-            return Err(Error::Option {
-                option: "dim",
-                got: config.dim as u64,
-                allowed: "1..=65536",
-            });
-        }
-        if limits.vectors_max > ROWS_MAX {
-            return Err(Error::Option {
-                option: "max_vectors",
-                got: limits.vectors_max as u64,
-                allowed: "up to 2147483647",
-            });
-        }
+        let within = |option, got: usize, range: RangeInclusive<usize>, allowed| {
+            if range.contains(&got) {
+                return Ok(());
+            }
+            Err(Error::Option {
+                option,
+                got: got as u64,
+                allowed,
+            })
+        };
+        within("dim", config.dim, 1..=DIM_MAX, "1..=65536")?;
+        within(
+            "max_vectors",
+            limits.vectors_max,
+            0..=ROWS_MAX,
+            "up to 2147483647",
+        )?;
+        within("links", config.shape.m, LINKS, "4..=64")?;
+        within(
+            "build_effort",
+            config.shape.ef_construction,
+            EFFORT,
+            "8..=4096",
+        )?;
+        within("threads", limits.threads, 1..=256, "1..=256")?;
         match storage {
             Storage::Memory => Ok(Index::in_memory(config, limits)),
             Storage::File(path) => Index::open_or_create(&path, config, limits),

@@ -6,7 +6,7 @@
 use crate::arena::{Arena, padded};
 
 /// What turns an integer product of codes back into a distance.
-#[derive(Debug, Clone, Copy, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
 pub(crate) struct Scale {
     /// Value of one code step.

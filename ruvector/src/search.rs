@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::error::{Error, Result};
 use crate::filter::Filter;
 use crate::index::Index;
-use crate::state::Want;
+use crate::lookup::Want;
 
 /// A vector that was found.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,6 +26,7 @@ pub struct Search<'a> {
     pub(crate) query: &'a [f32],
     pub(crate) k: usize,
     pub(crate) filter: Option<Filter>,
+    pub(crate) effort: usize,
     pub(crate) rerank: Option<usize>,
     pub(crate) min_score: f32,
 }
@@ -33,10 +34,20 @@ pub struct Search<'a> {
 /// Most neighbours of one search.
 pub const K_MAX: usize = 100_000;
 
+/// What [`Search::effort`] is when nothing is said.
+pub const EFFORT_DEFAULT: usize = 96;
+
 impl Search<'_> {
     /// Only vectors whose payload meets the condition. All `k` are found if `k` vectors meet it.
     pub fn filter(mut self, filter: Filter) -> Self {
         self.filter = Some(filter);
+        self
+    }
+
+    /// How many candidates a walk through the graph keeps, at least the number that is ranked again.
+    /// More effort, more recall and slower. Default: [`EFFORT_DEFAULT`]. A scan does not use it.
+    pub fn effort(mut self, candidates: usize) -> Self {
+        self.effort = candidates;
         self
     }
 
@@ -70,6 +81,7 @@ impl Search<'_> {
         }
         let want = Want {
             k: self.k,
+            effort: self.effort.min(2 * K_MAX),
             rerank: self.rerank.unwrap_or((2 * self.k).max(32)).min(2 * K_MAX),
             filter: self.filter.as_ref(),
             min_score: self.min_score,

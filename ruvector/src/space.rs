@@ -2,7 +2,7 @@
 
 use crate::arena::{Arena, padded};
 use crate::int8::{self, Codes, Scale};
-use crate::kernel::{Kernels, kernels};
+use crate::kernel::{Kernels, kernels, prefetch};
 use crate::metric::Metric;
 
 /// What is compared with stored rows: a query, or a row on its way in.
@@ -10,20 +10,67 @@ use crate::metric::Metric;
 pub(crate) struct Probe {
     pub full: Vec<f32>,
     codes: Vec<i8>,
-    scale: Option<Scale>,
+    scale: Scale,
 }
 
 impl Probe {
-    /// `vector` is already normalised where the metric asks for it.
-    pub fn new(vector: &[f32]) -> Self {
-        let mut full = vec![0.0; padded::<f32>(vector.len())];
-        full[..vector.len()].copy_from_slice(vector);
-        let mut codes = vec![0; padded::<i8>(vector.len())];
-        let scale = int8::encode(vector, &mut codes);
-        Self {
-            full,
-            codes,
-            scale: Some(scale),
+    /// Makes it stand for `vector`, already normalised where the metric asks for it.
+    pub fn set(&mut self, vector: &[f32]) {
+        self.full.clear();
+        self.full.extend_from_slice(vector);
+        self.full.resize(padded::<f32>(vector.len()), 0.0);
+        self.codes.clear();
+        self.codes.resize(padded::<i8>(vector.len()), 0);
+        self.scale = int8::encode(vector, &mut self.codes);
+    }
+
+    /// What bounds the scores of rows by their codes.
+    pub fn reach<'a>(&'a self, codes: &'a Codes, metric: Metric) -> Reach<'a> {
+        let length: f32 = self.full.iter().map(|x| x * x).sum::<f32>().sqrt();
+        let error: f32 = self
+            .full
+            .iter()
+            .zip(&self.codes)
+            .map(|(x, code)| (x - f32::from(*code) * self.scale.step).powi(2))
+            .sum();
+        Reach {
+            probe: self,
+            space: CodeSpace::new(codes, metric),
+            length,
+            error: error.sqrt(),
+            // Half a step in each component.
+            per_step: (self.full.len() as f32).sqrt() * 0.5,
+        }
+    }
+}
+
+/// The best score that a row can have, given its codes.
+///
+/// With `q = q' + e` and `x = x' + f`: `q.x - q'.x' = q.f + e.x'`, and the distance of the originals differs from
+/// that of the codes by at most `|e| + |f|`.
+pub(crate) struct Reach<'a> {
+    probe: &'a Probe,
+    space: CodeSpace<'a>,
+    length: f32,
+    error: f32,
+    per_step: f32,
+}
+
+impl Reach<'_> {
+    pub fn best(&self, slot: u32) -> f32 {
+        let scale = self.space.codes.scales[slot as usize];
+        let distance = self.space.one(self.probe, slot);
+        let error = scale.step * self.per_step;
+        // Sums in f32 are off by a little, too.
+        let slack = 1e-4 * (1.0 + distance.abs());
+        match self.space.metric {
+            Metric::Cosine | Metric::Dot => {
+                -distance + self.length * error + self.error * scale.norm.sqrt() + slack
+            }
+            Metric::L2 => {
+                let nearest = (distance.max(0.0).sqrt() - self.error - error).max(0.0);
+                slack - nearest * nearest
+            }
         }
     }
 }
@@ -32,6 +79,10 @@ impl Probe {
 pub(crate) trait Space: Sync {
     fn one(&self, probe: &Probe, slot: u32) -> f32;
     fn four(&self, probe: &Probe, slots: [u32; 4]) -> [f32; 4];
+    /// Makes `probe` stand for a stored row.
+    fn take(&self, probe: &mut Probe, slot: u32);
+    /// Asks for a row that will be compared soon.
+    fn fetch(&self, slot: u32);
 }
 
 /// The rows as they came, in `f32`.
@@ -69,6 +120,16 @@ impl Space for FullSpace<'_> {
     fn four(&self, probe: &Probe, slots: [u32; 4]) -> [f32; 4] {
         slots.map(|slot| self.one(probe, slot))
     }
+
+    fn take(&self, probe: &mut Probe, slot: u32) {
+        probe.full.clear();
+        probe.full.extend_from_slice(self.rows.row(slot));
+    }
+
+    #[inline(always)]
+    fn fetch(&self, slot: u32) {
+        prefetch(self.rows.row(slot));
+    }
 }
 
 /// The rows as eight-bit codes.
@@ -101,25 +162,32 @@ impl Space for CodeSpace<'_> {
     #[inline(always)]
     fn one(&self, probe: &Probe, slot: u32) -> f32 {
         let product = (self.kernels.dot_i8)(&probe.codes, self.codes.rows.row(slot));
-        let own = probe.scale.unwrap_or(Scale {
-            step: 0.0,
-            norm: 0.0,
-        });
-        self.distance(product, own, self.codes.scales[slot as usize])
+        self.distance(product, probe.scale, self.codes.scales[slot as usize])
     }
 
     #[inline(always)]
     fn four(&self, probe: &Probe, slots: [u32; 4]) -> [f32; 4] {
         let rows = slots.map(|slot| self.codes.rows.row(slot));
         let products = (self.kernels.dot_i8_x4)(&probe.codes, rows);
-        let own = probe.scale.unwrap_or(Scale {
-            step: 0.0,
-            norm: 0.0,
-        });
         let mut out = [0.0; 4];
         for lane in 0..4 {
-            out[lane] = self.distance(products[lane], own, self.codes.scales[slots[lane] as usize]);
+            out[lane] = self.distance(
+                products[lane],
+                probe.scale,
+                self.codes.scales[slots[lane] as usize],
+            );
         }
         out
+    }
+
+    fn take(&self, probe: &mut Probe, slot: u32) {
+        probe.codes.clear();
+        probe.codes.extend_from_slice(self.codes.rows.row(slot));
+        probe.scale = self.codes.scales[slot as usize];
+    }
+
+    #[inline(always)]
+    fn fetch(&self, slot: u32) {
+        prefetch(self.codes.rows.row(slot));
     }
 }

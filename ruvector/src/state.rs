@@ -1,4 +1,7 @@
-//! What searches read: rows, ids, payloads. Changed by one writer at a time.
+//! What searches read: rows, ids, payloads, links. Changed by one writer at a time.
+//!
+//! A change comes in three steps, so that the long one only reads: rows are staged (no search sees
+//! them), their links are planned and applied batch by batch, and all of them are published at once.
 
 use std::collections::HashMap;
 
@@ -8,13 +11,10 @@ use crate::arena::{Arena, padded};
 use crate::bits::{Bit, Bits};
 use crate::builder::{Config, Quantization};
 use crate::error::Result;
-use crate::exact;
 use crate::file::blocks::Blocks;
-use crate::filter::Filter;
+use crate::graph::{Change, Graph};
 use crate::int8::Codes;
 use crate::payload::{Encoded, Payloads};
-use crate::pool::Pool;
-use crate::space::{CodeSpace, FullSpace, Probe};
 
 /// A vector that was checked and, where the metric asks for it, normalised.
 #[derive(Debug, Clone)]
@@ -29,25 +29,41 @@ pub(crate) struct State {
     pub config: Config,
     pub ids: Vec<u64>,
     pub by_id: HashMap<u64, u32>,
-    /// Slots whose vector was deleted or replaced.
-    pub deleted: Bits,
-    pub dead: usize,
+    /// Slots that searches may return; the others were deleted, replaced, or not published yet.
+    pub live: Bits,
     pub originals: Arena<f32>,
     /// Checksums of the mapped originals that were not verified when the file was opened.
     pub blocks: Option<Blocks>,
     pub codes: Option<Codes>,
+    pub graph: Option<Graph>,
     pub payloads: Payloads,
 }
 
-/// What a search wants.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Want<'f> {
-    pub k: usize,
-    /// How many candidates are ranked again by the originals.
-    pub rerank: usize,
-    pub filter: Option<&'f Filter>,
-    pub min_score: f32,
+/// The next links to be written.
+pub(crate) enum Plan {
+    /// All rows are linked, or there is no graph.
+    Done,
+    Batch(Change),
+    /// The scan gives way to a graph.
+    Whole(Graph),
 }
+
+/// Runs an expression with `space` as the rows that searches read.
+macro_rules! with_space {
+    ($state:expr, $space:ident => $body:expr) => {
+        match &$state.codes {
+            Some(codes) => {
+                let $space = &crate::space::CodeSpace::new(codes, $state.config.metric);
+                $body
+            }
+            None => {
+                let $space = &crate::space::FullSpace::new(&$state.originals, $state.config.metric);
+                $body
+            }
+        }
+    };
+}
+pub(crate) use with_space;
 
 impl State {
     pub fn new(config: Config) -> Self {
@@ -55,22 +71,23 @@ impl State {
             config,
             ids: Vec::new(),
             by_id: HashMap::new(),
-            deleted: Bits::default(),
-            dead: 0,
+            live: Bits::default(),
             originals: Arena::new(padded::<f32>(config.dim)),
             blocks: None,
             codes: (config.quantization == Quantization::Int8).then(|| Codes::new(config.dim)),
+            graph: None,
             payloads: Payloads::default(),
         }
     }
 
-    /// Number of slots, deleted ones included.
+    /// Number of slots, those that are not live included.
     pub fn slots(&self) -> usize {
         self.ids.len()
     }
 
-    pub fn live(&self) -> usize {
-        self.ids.len() - self.dead
+    /// Number of vectors that searches can find.
+    pub fn len(&self) -> usize {
+        self.by_id.len()
     }
 
     /// Bytes of memory that the rows take, without mapped pages.
@@ -82,9 +99,10 @@ impl State {
         let map = self.by_id.capacity() * 8 / 7 * (size_of::<(u64, u32)>() + 1);
         self.ids.capacity() * 8
             + map
-            + self.deleted.heap_bytes()
+            + self.live.heap_bytes()
             + self.originals.heap_bytes()
             + codes
+            + self.graph.as_ref().map_or(0, Graph::heap_bytes)
             + self.payloads.heap_bytes()
     }
 
@@ -94,22 +112,76 @@ impl State {
             .codes
             .as_ref()
             .map_or(0, |codes| codes.rows.stride() + 8);
-        self.originals.stride() * 4 + codes + 8 + 20
+        let links = self.graph.as_ref().map_or(0, Graph::node_bytes);
+        self.originals.stride() * 4 + codes + links + 8 + 20
     }
 
-    /// Adds or replaces a row.
-    pub fn upsert(&mut self, row: &Row) {
-        let slot = self.ids.len() as u32;
-        self.ids.push(row.id);
-        self.deleted.push(Bit::Zero);
-        self.originals.push(&row.vector);
-        if let Some(codes) = &mut self.codes {
-            codes.push(&row.vector);
+    /// Adds rows that no search sees yet; returns the first slot.
+    pub fn stage(&mut self, rows: &[Row]) -> u32 {
+        let first = self.ids.len() as u32;
+        for row in rows {
+            self.ids.push(row.id);
+            self.live.push(Bit::Zero);
+            self.originals.push(&row.vector);
+            if let Some(codes) = &mut self.codes {
+                codes.push(&row.vector);
+            }
         }
-        self.payloads.set(slot, &row.payload);
-        if let Some(old) = self.by_id.insert(row.id, slot) {
-            self.bury(old);
+        first
+    }
+
+    /// The next links of rows that were staged.
+    pub fn plan(&self, threads: usize) -> Plan {
+        let slots = self.slots();
+        with_space!(self, space => match &self.graph {
+            Some(graph) if graph.nodes() < slots => {
+                let last = slots.min(graph.nodes() + graph.batch());
+                Plan::Batch(graph.plan(space, graph.nodes() as u32..last as u32, threads))
+            }
+            None if self.config.wants_graph(slots) => {
+                let mut graph = Graph::new(self.config.shape);
+                graph.grow(space, slots, threads);
+                Plan::Whole(graph)
+            }
+            Some(_) | None => Plan::Done,
+        })
+    }
+
+    /// Writes links; whether there may be more to plan.
+    pub fn apply(&mut self, plan: Plan) -> More {
+        match plan {
+            Plan::Done => return More::No,
+            Plan::Batch(change) => {
+                if let Some(graph) = &mut self.graph {
+                    graph.apply(change);
+                }
+            }
+            Plan::Whole(graph) => self.graph = Some(graph),
         }
+        More::Maybe
+    }
+
+    /// Lets searches see rows that were staged from `first` on, in the place of what their ids had.
+    pub fn publish(&mut self, first: u32, rows: &[Row]) {
+        for (slot, row) in (first..).zip(rows) {
+            self.payloads.set(slot, &row.payload);
+            self.live.set(slot);
+            if let Some(old) = self.by_id.insert(row.id, slot) {
+                self.bury(old);
+            }
+        }
+    }
+
+    /// All three steps, where nobody else reads.
+    pub fn upsert(&mut self, rows: &[Row], threads: usize) {
+        let first = self.stage(rows);
+        loop {
+            let plan = self.plan(threads);
+            if self.apply(plan) == More::No {
+                break;
+            }
+        }
+        self.publish(first, rows);
     }
 
     /// Removes a row; whether there was one.
@@ -124,19 +196,50 @@ impl State {
     }
 
     fn bury(&mut self, slot: u32) {
-        self.deleted.set(slot);
-        self.dead += 1;
+        self.live.clear(slot);
         self.payloads.clear(slot);
     }
 
+    /// A copy with live rows only, numbered anew, whose graph is healed.
+    pub fn compacted(&self, threads: usize) -> Result<Self> {
+        let stay: Vec<u32> = self.live.ones().collect();
+        let mut renumber = vec![u32::MAX; self.slots()];
+        let mut fresh = Self::new(self.config);
+        for (new, old) in (0..).zip(&stay) {
+            renumber[*old as usize] = new;
+            let id = self.ids[*old as usize];
+            let row = Row {
+                id,
+                vector: self.original(*old)?[..self.config.dim].into(),
+                payload: Encoded::parse(self.payloads.text(*old)).unwrap_or_default(),
+            };
+            let rows = std::slice::from_ref(&row);
+            let first = fresh.stage(rows);
+            fresh.publish(first, rows);
+        }
+        if self.config.wants_graph(stay.len())
+            && let Some(graph) = &self.graph
+        {
+            let healed = with_space!(fresh, space => {
+                graph.without(space, &stay, &renumber, threads)
+            });
+            fresh.graph = Some(healed);
+        }
+        fresh.shrink();
+        Ok(fresh)
+    }
+
     /// Gives back what growing reserved.
-    pub fn shrink(&mut self) {
+    fn shrink(&mut self) {
         self.ids.shrink_to_fit();
         self.by_id.shrink_to_fit();
         self.originals.shrink();
         if let Some(codes) = &mut self.codes {
             codes.rows.shrink();
             codes.scales.shrink_to_fit();
+        }
+        if let Some(graph) = &mut self.graph {
+            graph.shrink();
         }
     }
 
@@ -151,84 +254,18 @@ impl State {
     pub fn payload(&self, slot: u32) -> Option<Value> {
         self.payloads.get(slot)
     }
-
-    /// The slots that a search may return, if not all.
-    fn allowed(&self, filter: Option<&Filter>) -> Option<Bits> {
-        match filter {
-            None if self.dead == 0 => None,
-            None => {
-                let mut bits = self.deleted.clone();
-                bits.invert();
-                Some(bits)
-            }
-            Some(filter) => {
-                let mut bits = filter.matching(&self.payloads, self.slots());
-                bits.and_not(&self.deleted);
-                Some(bits)
-            }
-        }
-    }
-
-    /// The nearest slots with their scores, the nearest first.
-    pub fn nearest(&self, vector: &[f32], want: &Want<'_>) -> Result<Vec<(u32, f32)>> {
-        let probe = Probe::new(vector);
-        let metric = self.config.metric;
-        let allowed = self.allowed(want.filter);
-        let mut pool = Pool::default();
-        pool.reset(want.rerank.max(want.k).min(self.slots()).max(1));
-        let all = 0..self.slots() as u32;
-        match (&self.codes, &allowed) {
-            (Some(codes), None) => {
-                exact::scan(&CodeSpace::new(codes, metric), &probe, all, &mut pool)
-            }
-            (Some(codes), Some(bits)) => {
-                exact::scan(
-                    &CodeSpace::new(codes, metric),
-                    &probe,
-                    bits.ones(),
-                    &mut pool,
-                );
-            }
-            (None, None) => exact::scan(
-                &FullSpace::new(&self.originals, metric),
-                &probe,
-                all,
-                &mut pool,
-            ),
-            (None, Some(bits)) => {
-                exact::scan(
-                    &FullSpace::new(&self.originals, metric),
-                    &probe,
-                    bits.ones(),
-                    &mut pool,
-                );
-            }
-        }
-        self.rank(&probe, &pool, want)
-    }
-
-    /// Orders candidates by the originals and keeps the `k` nearest.
-    fn rank(&self, probe: &Probe, pool: &Pool, want: &Want<'_>) -> Result<Vec<(u32, f32)>> {
-        let full = FullSpace::new(&self.originals, self.config.metric);
-        let mut ranked = Vec::with_capacity(pool.items().len());
-        for near in pool.items() {
-            let slot = near.slot();
-            let distance = full.distance(&probe.full, self.original(slot)?);
-            ranked.push((slot, distance));
-        }
-        ranked.sort_by(|a, b| a.1.total_cmp(&b.1));
-        ranked.truncate(want.k);
-        Ok(ranked
-            .into_iter()
-            .map(|(slot, distance)| (slot, self.config.metric.score(distance)))
-            .filter(|(_, score)| *score >= want.min_score)
-            .collect())
-    }
 }
 
 /// Whether an id was there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Found {
     Yes,
+    No,
+}
+
+/// Whether rows may still be without links.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum More {
+    Maybe,
     No,
 }

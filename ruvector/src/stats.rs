@@ -19,7 +19,7 @@ pub struct Stats {
     pub metric: Metric,
     /// How rows are kept for the search.
     pub quantization: Quantization,
-    /// How neighbours are found now: `exact`.
+    /// How neighbours are found now: `exact` or `hnsw`.
     pub search: &'static str,
     /// The instruction set that the kernels use.
     pub kernels: &'static str,
@@ -36,19 +36,26 @@ pub struct Stats {
 impl Stats {
     pub(crate) fn of(state: &State, log_bytes: u64, file_bytes: u64) -> Self {
         Self {
-            vectors: state.live(),
-            deleted: state.dead,
+            vectors: state.len(),
+            deleted: state.slots() - state.len(),
             dim: state.config.dim,
             metric: state.config.metric,
             quantization: state.config.quantization,
-            search: "exact",
+            search: if state.graph.is_some() {
+                "hnsw"
+            } else {
+                "exact"
+            },
             kernels: kernels().name,
             heap_bytes: state.heap_bytes(),
             mapped_bytes: state.originals.mapped_bytes()
                 + state
                     .codes
                     .as_ref()
-                    .map_or(0, |codes| codes.rows.mapped_bytes()),
+                    .map_or(0, |codes| codes.rows.mapped_bytes())
+                + state.graph.as_ref().map_or(0, |graph| {
+                    graph.layer0().mapped_bytes() + graph.upper().mapped_bytes()
+                }),
             file_bytes,
             log_bytes,
         }

@@ -3,8 +3,9 @@
 use std::ops::Range;
 use std::path::Path;
 
-use crate::builder::{Config, DIM_MAX, IndexKind, Quantization, ROWS_MAX};
+use crate::builder::{Config, DIM_MAX, EFFORT, IndexKind, LINKS, Quantization, ROWS_MAX};
 use crate::error::{Error, Result};
+use crate::graph::Shape;
 use crate::metric::Metric;
 
 pub(crate) const MAGIC: [u8; 8] = *b"RUVECTOR";
@@ -23,34 +24,45 @@ const CRC: usize = PAGE as usize - 4;
 #[repr(u32)]
 pub(crate) enum Tag {
     Ids = 1,
-    Deleted = 2,
+    Live = 2,
     Originals = 3,
     Blocks = 4,
     Codes = 5,
     Scales = 6,
     Payloads = 7,
+    /// Lowest layer of the graph.
+    Links = 8,
+    Levels = 9,
+    /// Upper layers of the graph.
+    Upper = 10,
 }
 
 impl Tag {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 10] = [
         Self::Ids,
-        Self::Deleted,
+        Self::Live,
         Self::Originals,
         Self::Blocks,
         Self::Codes,
         Self::Scales,
         Self::Payloads,
+        Self::Links,
+        Self::Levels,
+        Self::Upper,
     ];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Ids => "ids",
-            Self::Deleted => "deleted",
+            Self::Live => "live",
             Self::Originals => "originals",
             Self::Blocks => "blocks",
             Self::Codes => "codes",
             Self::Scales => "scales",
             Self::Payloads => "payloads",
+            Self::Links => "links",
+            Self::Levels => "levels",
+            Self::Upper => "upper",
         }
     }
 }
@@ -69,6 +81,8 @@ pub(crate) struct Section {
 pub(crate) struct Header {
     pub config: Config,
     pub slots: usize,
+    /// Entry point of the graph.
+    pub entry: Option<u32>,
     /// Where the log starts, which is where the snapshot ends.
     pub log: u64,
     pub sections: Vec<Section>,
@@ -92,6 +106,13 @@ impl Header {
         put(24, &(self.slots as u64).to_le_bytes());
         put(32, &self.log.to_le_bytes());
         put(40, &(self.sections.len() as u32).to_le_bytes());
+        put(44, &(self.config.shape.m as u32).to_le_bytes());
+        put(
+            48,
+            &(self.config.shape.ef_construction as u32).to_le_bytes(),
+        );
+        put(52, &self.entry.unwrap_or(u32::MAX).to_le_bytes());
+        put(56, &self.config.shape.seed.to_le_bytes());
         for (index, section) in self.sections.iter().enumerate() {
             let at = TABLE + index * ENTRY;
             put(at, &(section.tag as u32).to_le_bytes());
@@ -129,8 +150,18 @@ impl Header {
         if version == 0 || dim == 0 || dim > DIM_MAX || slots > ROWS_MAX {
             return Err(bad("a size is out of range"));
         }
+        let shape = Shape {
+            m: u32_at(page, 44) as usize,
+            ef_construction: u32_at(page, 48) as usize,
+            seed: u64_at(page, 56),
+        };
+        if !LINKS.contains(&shape.m) || !EFFORT.contains(&shape.ef_construction) {
+            return Err(bad("an option of the graph is out of range"));
+        }
+        let entry = Some(u32_at(page, 52)).filter(|entry| *entry != u32::MAX);
         let config = Config {
             dim,
+            shape,
             metric: Metric::from_code(page[16]).ok_or_else(|| bad("unknown metric"))?,
             kind: IndexKind::from_code(page[17]).ok_or_else(|| bad("unknown kind"))?,
             quantization: Quantization::from_code(page[18])
@@ -165,6 +196,7 @@ impl Header {
         Ok(Self {
             config,
             slots,
+            entry,
             log,
             sections,
         })

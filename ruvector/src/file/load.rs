@@ -13,6 +13,7 @@ use crate::arena::{Arena, Region, padded};
 use crate::bits::Bits;
 use crate::builder::Quantization;
 use crate::error::{Error, Result};
+use crate::graph::{self, Graph};
 use crate::int8::Scale;
 use crate::payload::{Encoded, PAYLOAD_BYTES_MAX};
 use crate::state::State;
@@ -22,16 +23,23 @@ pub(crate) struct Mapped {
     originals: Arena<f32>,
     blocks: Blocks,
     codes: Option<Arena<i8>>,
+    links: Option<Links>,
+}
+
+/// The rows of a graph.
+struct Links {
+    layer0: Arena<u32>,
+    upper: Arena<u32>,
 }
 
 impl Mapped {
     /// Maps the rows of a snapshot; their checksums are not looked at.
-    pub fn of(map: &Arc<Mmap>, header: &Header, path: &Path) -> Result<Self> {
+    pub fn of(file: &File, map: &Arc<Mmap>, header: &Header, path: &Path) -> Result<Self> {
         let config = header.config;
         let bad = |tag: Tag| corrupt(path, tag.name(), "its length does not fit the header");
         let region = |tag: Tag| {
             let (range, _) = header.range(tag).ok_or_else(|| bad(tag))?;
-            Ok(Region::new(Arc::clone(map), range))
+            Ok(Region::Shared(Arc::clone(map), range))
         };
         let originals = Arena::mapped(
             padded::<f32>(config.dim),
@@ -51,10 +59,31 @@ impl Mapped {
         if sums.len() != originals.region_bytes().len().div_ceil(BLOCK) {
             return Err(bad(Tag::Blocks));
         }
+        let rows = |tag: Tag, stride: usize| -> Result<Arena<u32>> {
+            let (range, _) = header.range(tag).ok_or_else(|| bad(tag))?;
+            let size = stride * size_of::<u32>();
+            if range.len() % size != 0 || range.end > map.len() {
+                return Err(bad(tag));
+            }
+            if range.is_empty() {
+                return Ok(Arena::new(stride));
+            }
+            let count = range.len() / size;
+            let region = Region::Private(map::private(file, range, path)?);
+            Arena::mapped(stride, count, region).ok_or_else(|| bad(tag))
+        };
+        let links = match header.range(Tag::Links) {
+            Some(_) => Some(Links {
+                layer0: rows(Tag::Links, graph::stride0(config.shape.m))?,
+                upper: rows(Tag::Upper, graph::stride_upper(config.shape.m))?,
+            }),
+            None => None,
+        };
         Ok(Self {
             originals,
             blocks: Blocks::new(path.into(), sums),
             codes,
+            links,
         })
     }
 
@@ -64,6 +93,9 @@ impl Mapped {
         state.blocks = Some(self.blocks);
         if let (Some(codes), Some(rows)) = (&mut state.codes, self.codes) {
             codes.rows = rows;
+        }
+        if let (Some(graph), Some(links)) = (&mut state.graph, self.links) {
+            graph.attach(links.layer0, links.upper);
         }
     }
 }
@@ -102,14 +134,13 @@ pub(crate) fn load(file: &File, path: &Path) -> Result<Loaded> {
     if state.ids.len() != slots {
         return Err(bad(Tag::Ids, "its length does not fit the header"));
     }
-    let words = bytemuck::pod_collect_to_vec(section(Tag::Deleted)?);
-    state.deleted = Bits::from_words(words, slots)
-        .ok_or_else(|| bad(Tag::Deleted, "its length does not fit the header"))?;
-    state.dead = state.deleted.count();
-    state.by_id.reserve(slots - state.dead);
+    let words = bytemuck::pod_collect_to_vec(section(Tag::Live)?);
+    state.live = Bits::from_words(words, slots)
+        .ok_or_else(|| bad(Tag::Live, "its length does not fit the header"))?;
+    state.by_id.reserve(state.live.count());
     for (slot, id) in state.ids.iter().enumerate() {
         let slot = slot as u32;
-        if !state.deleted.get(slot) && state.by_id.insert(*id, slot).is_some() {
+        if state.live.get(slot) && state.by_id.insert(*id, slot).is_some() {
             return Err(bad(Tag::Ids, "an id stands twice"));
         }
     }
@@ -124,7 +155,20 @@ pub(crate) fn load(file: &File, path: &Path) -> Result<Loaded> {
         section(Tag::Originals)?;
     }
     payloads(&mut state, section(Tag::Payloads)?).map_err(|why| bad(Tag::Payloads, why))?;
-    Mapped::of(&map, &header, path)?.attach(&mut state);
+    let mut mapped = Mapped::of(file, &map, &header, path)?;
+    if let Some(links) = mapped.links.take() {
+        section(Tag::Links)?;
+        section(Tag::Upper)?;
+        let levels = section(Tag::Levels)?.to_vec();
+        if levels.len() != slots {
+            return Err(bad(Tag::Levels, "its length does not fit the header"));
+        }
+        let shape = header.config.shape;
+        let graph = Graph::from_parts(shape, links.layer0, levels, links.upper, header.entry)
+            .map_err(|why| bad(Tag::Links, why))?;
+        state.graph = Some(graph);
+    }
+    mapped.attach(&mut state);
     Ok(Loaded { state, header, log })
 }
 
@@ -159,7 +203,7 @@ fn payloads(state: &mut State, mut bytes: &[u8]) -> std::result::Result<(), &'st
         let payload = Encoded::parse(text).ok_or("an entry is no JSON object")?;
         state
             .payloads
-            .check(&payload)
+            .check([&payload])
             .map_err(|_| "it has too many fields")?;
         state.payloads.set(slot, &payload);
         next = slot + 1;

@@ -66,8 +66,8 @@ pub(crate) fn write(file: &File, path: &Path, state: &State) -> Result<Header> {
     };
     writer.put(&[0; PAGE as usize])?;
     writer.section(Tag::Ids, |w| w.put(bytemuck::cast_slice(&state.ids)))?;
-    writer.section(Tag::Deleted, |w| {
-        w.put(bytemuck::cast_slice(state.deleted.words()))
+    writer.section(Tag::Live, |w| {
+        w.put(bytemuck::cast_slice(state.live.words()))
     })?;
     let mut sums = BlockSums::default();
     writer.section(Tag::Originals, |w| {
@@ -93,10 +93,16 @@ pub(crate) fn write(file: &File, path: &Path, state: &State) -> Result<Header> {
         }
         Ok(())
     })?;
+    if let Some(graph) = &state.graph {
+        writer.section(Tag::Links, |w| graph.layer0().pieces(|bytes| w.put(bytes)))?;
+        writer.section(Tag::Levels, |w| w.put(graph.levels()))?;
+        writer.section(Tag::Upper, |w| graph.upper().pieces(|bytes| w.put(bytes)))?;
+    }
     writer.pad()?;
     let header = Header {
         config: state.config,
         slots: state.slots(),
+        entry: state.graph.as_ref().and_then(|graph| graph.entry()),
         log: writer.at,
         sections: writer.sections,
     };

@@ -43,6 +43,25 @@ fn available() -> Vec<Kernels> {
     tables
 }
 
+/// Asks the memory system for the lines of a row that will be read soon.
+#[inline(always)]
+pub(crate) fn prefetch<T>(row: &[T]) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        let start = row.as_ptr().cast::<i8>();
+        let mut at = 0;
+        while at < size_of_val(row) {
+            // SAFETY: a prefetch is a hint: the program cannot see what it reads, it cannot fault,
+            // and `start + at` lies inside `row`.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(start.add(at)) };
+            at += 64;
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = row;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,7 +8,9 @@
     reason = "tests"
 )]
 
+mod common;
 mod file;
+mod graph;
 mod recall;
 mod refusals;
 mod search;
