@@ -27,6 +27,8 @@ pub struct Stats {
     pub heap_bytes: usize,
     /// Bytes of the file that are mapped; the system keeps or drops their pages as it likes.
     pub mapped_bytes: usize,
+    /// Of the mapped bytes those of the originals, of which a search reads a few rows only.
+    pub mapped_original_bytes: usize,
     /// Bytes of the file, 0 in memory.
     pub file_bytes: u64,
     /// Bytes of the file's log since the last snapshot.
@@ -56,6 +58,7 @@ impl Stats {
                 + state.graph.as_ref().map_or(0, |graph| {
                     graph.layer0().mapped_bytes() + graph.upper().mapped_bytes()
                 }),
+            mapped_original_bytes: state.originals.mapped_bytes(),
             file_bytes,
             log_bytes,
         }

@@ -1,0 +1,111 @@
+//! ruvector.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use ruvector::{Index, IndexKind, Quantization};
+
+use crate::engine::{Engine, Metric};
+use crate::npy::Rows;
+use crate::{Kind, Options};
+
+pub struct Ours {
+    options: Options,
+    index: Option<Index>,
+    effort: usize,
+    label: [String; 3],
+}
+
+impl Ours {
+    pub fn new(options: &Options) -> Self {
+        Self {
+            options: options.clone(),
+            index: None,
+            effort: 0,
+            label: Default::default(),
+        }
+    }
+
+    fn quantization(&self) -> Quantization {
+        match self.options.quantization {
+            Some(crate::Quantization::None) => Quantization::None,
+            Some(crate::Quantization::Int8) | None => Quantization::Int8,
+        }
+    }
+
+    fn hold(&mut self, index: Index) {
+        let stats = index.stats();
+        self.label = ["ruvector", stats.search, stats.quantization.name()].map(str::to_owned);
+        self.index = Some(index);
+    }
+
+    fn index(&self) -> Result<&Index> {
+        self.index.as_ref().context("no index")
+    }
+}
+
+impl Engine for Ours {
+    fn label(&self) -> [&str; 3] {
+        [&self.label[0], &self.label[1], &self.label[2]]
+    }
+
+    fn build(&mut self, base: &Rows) -> Result<()> {
+        let metric = match self.options.metric {
+            Metric::Cosine => ruvector::Metric::Cosine,
+            Metric::Dot => ruvector::Metric::Dot,
+            Metric::L2 => ruvector::Metric::L2,
+        };
+        let kind = match self.options.kind {
+            Kind::Auto => IndexKind::Auto,
+            Kind::Exact => IndexKind::Exact,
+            Kind::Hnsw => IndexKind::Hnsw,
+        };
+        let index = Index::builder(base.dim)
+            .metric(metric)
+            .kind(kind)
+            .quantization(self.quantization())
+            .links(self.options.links)
+            .build_effort(self.options.build_effort)
+            .build()?;
+        let ids: Vec<u64> = (0..base.rows() as u64).collect();
+        index.upsert_batch(&ids, &base.values, Vec::new())?;
+        self.hold(index);
+        Ok(())
+    }
+
+    fn save(&self, file: &Path) -> Result<()> {
+        Ok(self.index()?.save(file)?)
+    }
+
+    fn open(&mut self, file: &Path, _dim: usize) -> Result<()> {
+        self.hold(Index::open(file)?);
+        Ok(())
+    }
+
+    fn set_effort(&mut self, effort: usize) -> Result<()> {
+        self.effort = effort;
+        Ok(())
+    }
+
+    fn has_effort(&self) -> bool {
+        self.label[1] != "exact"
+    }
+
+    fn search(&self, query: &[f32], k: usize, out: &mut Vec<u64>) -> Result<()> {
+        let mut search = self.index()?.search(query, k);
+        if self.has_effort() && self.effort > 0 {
+            search = search
+                .effort(self.effort)
+                .rerank(self.effort.min(2 * k + 12).max(k));
+        }
+        out.clear();
+        out.extend(search.run()?.iter().map(|hit| hit.id));
+        Ok(())
+    }
+
+    fn index_bytes(&self) -> Option<usize> {
+        let index = self.index.as_ref()?;
+        let stats = index.stats();
+        Some(stats.heap_bytes + stats.mapped_bytes - stats.mapped_original_bytes)
+    }
+}
