@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockW
 
 use serde_json::Value;
 
-use crate::builder::{Config, IndexBuilder, Limits};
+use crate::builder::{Config, IndexBuilder, Limits, Quantization};
 use crate::error::{Error, Result};
 use crate::file::{CHUNK, Mapped, Store};
 use crate::filter::Filter;
@@ -39,7 +39,7 @@ struct Writer {
 /// A stored vector.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
-    /// The vector; under cosine the normalised one.
+    /// The vector; under cosine the normalised one, under Hamming zeros and ones.
     pub vector: Vec<f32>,
     /// Its payload, if any.
     pub payload: Option<Value>,
@@ -146,14 +146,18 @@ impl Index {
     /// Checks a vector and brings it to the form in which it is stored.
     fn admit(&self, vector: &[f32]) -> Result<Box<[f32]>> {
         let length = self.check(vector)?;
-        if self.config.metric != Metric::Cosine {
-            return Ok(vector.into());
-        }
-        let inverse = 1.0 / length;
-        Ok(vector
-            .iter()
-            .map(|x| (f64::from(*x) * inverse) as f32)
-            .collect())
+        Ok(match self.config.metric {
+            Metric::Cosine => {
+                let inverse = 1.0 / length;
+                let scaled = vector.iter().map(|x| (f64::from(*x) * inverse) as f32);
+                scaled.collect()
+            }
+            Metric::Hamming => vector
+                .iter()
+                .map(|x| f32::from(u8::from(*x > 0.0)))
+                .collect(),
+            Metric::Dot | Metric::L2 => vector.into(),
+        })
     }
 
     /// Stores a vector with its payload (an object, or null for none), replacing what the id had.
@@ -379,7 +383,7 @@ impl Index {
         let mapped = writer.replace(&state)?;
         drop(state);
         if let Some(mapped) = mapped {
-            mapped.attach(&mut self.write());
+            mapped.attach(&mut self.write())?;
         }
         Ok(())
     }
@@ -400,7 +404,7 @@ impl Index {
         let mut writer = self.writer()?;
         let mut fresh = self.read().compacted(self.limits.threads)?;
         if let Some(mapped) = writer.replace(&fresh)? {
-            mapped.attach(&mut fresh);
+            mapped.attach(&mut fresh)?;
         }
         let old = std::mem::replace(&mut *self.write(), fresh);
         // Freed without the lock.
@@ -421,6 +425,11 @@ impl Index {
     /// Components of each vector.
     pub fn dim(&self) -> usize {
         self.config.dim
+    }
+
+    /// How rows are kept for the search.
+    pub fn quantization(&self) -> Quantization {
+        self.config.quantization
     }
 
     /// How near is measured.

@@ -43,20 +43,22 @@ compile_error!("ruvector maps little-endian files, so it needs a little-endian m
 mod arena;
 mod bits;
 mod builder;
+mod codes;
 mod error;
 mod exact;
 mod file;
 mod filter;
 mod graph;
 mod index;
-mod int8;
 // The kernels are `std::arch` intrinsics; each is tested against the scalar one.
 #[allow(unsafe_code, reason = "intrinsics")]
 mod kernel;
+mod lists;
 mod lookup;
 mod metric;
 mod payload;
 mod pool;
+mod random;
 mod search;
 mod space;
 mod state;

@@ -10,6 +10,8 @@
 use std::borrow::Cow;
 
 use crate::bits::Bits;
+use crate::codes::Coded;
+use crate::codes::int8::{CodeSpace, Reach};
 use crate::error::Result;
 use crate::exact;
 use crate::filter::Filter;
@@ -19,7 +21,9 @@ use crate::space::{FullSpace, Probe, Space};
 use crate::state::{State, with_space};
 
 /// How many times dearer a row of a walk is than a row of a scan.
-const WALK_COST: usize = 4;
+const WALK_COST: usize = 2;
+/// How many times dearer a row of an inverted list is than a row of a scan.
+const LIST_COST: usize = 2;
 /// From this share of qualifying rows on a walk passes through all rows.
 const PASS_SHARE: f64 = 0.3;
 
@@ -59,7 +63,10 @@ impl State {
         let allowed = self.allowed(want.filter);
         let mut probe = std::mem::take(&mut scratch.probe);
         probe.set(vector);
-        with_space!(self, space => self.candidates(space, &probe, want, allowed.as_deref(), scratch));
+        with_space!(self, space => {
+            space.derive(&mut probe);
+            self.candidates(space, &probe, want, allowed.as_deref(), scratch);
+        });
         let found = self.rank(&probe, &scratch.found, want);
         scratch.probe = probe;
         found
@@ -81,13 +88,14 @@ impl State {
         if matching == 0 {
             return;
         }
-        if let Some(graph) = self.graph.as_ref().filter(|graph| graph.nodes() > 0) {
-            let effort = want.effort.max(room);
+        let effort = want.effort.max(room);
+        let scan = matching;
+        let walked = if let Some(graph) = self.graph.as_ref().filter(|graph| graph.nodes() > 0) {
             let walk = effort
                 .saturating_mul(2 * self.config.shape.m * WALK_COST)
                 .saturating_mul(slots)
                 / matching;
-            if walk < matching {
+            walk < scan && {
                 let share = matching as f64 / slots as f64;
                 match allowed {
                     None => graph.nearest(space, probe, effort, Guide::All, scratch),
@@ -99,12 +107,22 @@ impl State {
                         graph.nearest(space, probe, effort, Guide::Over(bits), scratch);
                     }
                 }
-                if scratch.found.items().len() >= want.k.min(matching) {
-                    return;
-                }
-                scratch.found.reset(room);
+                true
             }
+        } else if let Some(lists) = &self.lists {
+            let cost = lists.cost(want.effort).saturating_mul(LIST_COST);
+            cost < scan && {
+                let metric = self.config.metric;
+                lists.nearest(space, probe, metric, want.effort, allowed, scratch);
+                true
+            }
+        } else {
+            false
+        };
+        if walked && scratch.found.items().len() >= want.k.min(matching) {
+            return;
         }
+        scratch.found.reset(room);
         let pool = &mut scratch.found;
         match allowed {
             None => exact::scan(space, probe, 0..slots as u32, pool),
@@ -146,7 +164,13 @@ impl State {
         probe.set(vector);
         let metric = self.config.metric;
         let full = FullSpace::new(&self.originals, metric);
-        let reach = self.codes.as_ref().map(|codes| probe.reach(codes, metric));
+        let reach = match &self.coded {
+            Coded::Int8(codes) => {
+                CodeSpace::new(codes, metric).derive(&mut probe);
+                Some(Reach::new(&probe, codes, metric))
+            }
+            _ => None,
+        };
         let mut found = Vec::new();
         let mut look = |slot: u32| {
             if let Some(reach) = &reach

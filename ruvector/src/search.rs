@@ -45,13 +45,15 @@ impl Search<'_> {
     }
 
     /// How many candidates a walk through the graph keeps, at least the number that is ranked again.
-    /// More effort, more recall and slower. Default: [`EFFORT_DEFAULT`]. A scan does not use it.
+    /// More effort, more recall and slower. Of inverted lists one is looked at for every 8 of it.
+    /// Default: [`EFFORT_DEFAULT`]. A scan does not use it.
     pub fn effort(mut self, candidates: usize) -> Self {
         self.effort = candidates;
         self
     }
 
-    /// How many candidates are ranked again by the originals. Default: `2 k`, at least 32.
+    /// How many candidates are ranked again by the originals. Default: the coarser the quantization the
+    /// more, `2 k` and at least 32 for [`Quantization::Int8`](crate::Quantization::Int8).
     pub fn rerank(mut self, candidates: usize) -> Self {
         self.rerank = Some(candidates);
         self
@@ -82,7 +84,10 @@ impl Search<'_> {
         let want = Want {
             k: self.k,
             effort: self.effort.min(2 * K_MAX),
-            rerank: self.rerank.unwrap_or((2 * self.k).max(32)).min(2 * K_MAX),
+            rerank: self
+                .rerank
+                .unwrap_or_else(|| self.index.quantization().rerank(self.k))
+                .min(2 * K_MAX),
             filter: self.filter.as_ref(),
             min_score: self.min_score,
         };

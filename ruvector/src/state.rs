@@ -9,11 +9,12 @@ use serde_json::Value;
 
 use crate::arena::{Arena, padded};
 use crate::bits::{Bit, Bits};
-use crate::builder::{Config, Quantization};
+use crate::builder::Config;
+use crate::codes::{self, Coded};
 use crate::error::Result;
 use crate::file::blocks::Blocks;
 use crate::graph::{Change, Graph};
-use crate::int8::Codes;
+use crate::lists::Lists;
 use crate::payload::{Encoded, Payloads};
 
 /// A vector that was checked and, where the metric asks for it, normalised.
@@ -34,36 +35,87 @@ pub(crate) struct State {
     pub originals: Arena<f32>,
     /// Checksums of the mapped originals that were not verified when the file was opened.
     pub blocks: Option<Blocks>,
-    pub codes: Option<Codes>,
+    pub coded: Coded,
     pub graph: Option<Graph>,
+    pub lists: Option<Lists>,
     pub payloads: Payloads,
 }
 
-/// The next links to be written.
+/// What is next to be written.
 pub(crate) enum Plan {
-    /// All rows are linked, or there is no graph.
+    /// All rows can be found.
     Done,
+    /// Codes from a new training.
+    Codes(Coded),
+    /// Lists from a new training.
+    Lists(Lists),
+    /// The lists of the next rows.
+    Members(Vec<u32>),
     Batch(Change),
     /// The scan gives way to a graph.
     Whole(Graph),
 }
 
-/// Runs an expression with `space` as the rows that searches read.
+/// Runs an expression with `space` as the rows that searches compare.
 macro_rules! with_space {
-    ($state:expr, $space:ident => $body:expr) => {
-        match &$state.codes {
-            Some(codes) => {
-                let $space = &crate::space::CodeSpace::new(codes, $state.config.metric);
+    ($state:expr, $space:ident => $body:expr) => {{
+        use crate::codes::{Coded, binary::*, half::HalfSpace, int8::CodeSpace, pq::*};
+        let metric = $state.config.metric;
+        match &$state.coded {
+            Coded::Half(halves) => {
+                let $space = &HalfSpace::new(halves, metric);
                 $body
             }
-            None => {
-                let $space = &crate::space::FullSpace::new(&$state.originals, $state.config.metric);
+            Coded::Int8(codes) => {
+                let $space = &CodeSpace::new(codes, metric);
+                $body
+            }
+            Coded::Binary(Signs {
+                thresholds: Some(thresholds),
+                rows,
+                ..
+            }) => {
+                let $space = &SignSpace::new(rows, thresholds);
+                $body
+            }
+            Coded::Pq(Products {
+                book: Some(book),
+                rows,
+                ..
+            }) => {
+                let $space = &ProductSpace::new(rows, book, metric);
+                $body
+            }
+            Coded::Full | Coded::Binary(_) | Coded::Pq(_) => {
+                let $space = &crate::space::FullSpace::new(&$state.originals, metric);
                 $body
             }
         }
-    };
+    }};
 }
 pub(crate) use with_space;
+
+/// Runs an expression with `space` as rows that are exact enough to be linked by.
+macro_rules! with_build_space {
+    ($state:expr, $space:ident => $body:expr) => {{
+        use crate::codes::{Coded, half::HalfSpace, int8::CodeSpace};
+        let metric = $state.config.metric;
+        match &$state.coded {
+            Coded::Half(halves) => {
+                let $space = &HalfSpace::new(halves, metric);
+                $body
+            }
+            Coded::Int8(codes) => {
+                let $space = &CodeSpace::new(codes, metric);
+                $body
+            }
+            Coded::Full | Coded::Binary(_) | Coded::Pq(_) => {
+                let $space = &crate::space::FullSpace::new(&$state.originals, metric);
+                $body
+            }
+        }
+    }};
+}
 
 impl State {
     pub fn new(config: Config) -> Self {
@@ -74,8 +126,9 @@ impl State {
             live: Bits::default(),
             originals: Arena::new(padded::<f32>(config.dim)),
             blocks: None,
-            codes: (config.quantization == Quantization::Int8).then(|| Codes::new(config.dim)),
+            coded: Coded::new(&config),
             graph: None,
+            lists: None,
             payloads: Payloads::default(),
         }
     }
@@ -92,28 +145,24 @@ impl State {
 
     /// Bytes of memory that the rows take, without mapped pages.
     pub fn heap_bytes(&self) -> usize {
-        let codes = self.codes.as_ref().map_or(0, |codes| {
-            codes.rows.heap_bytes() + codes.scales.capacity() * 8
-        });
         // A hash table keeps a control byte an entry.
         let map = self.by_id.capacity() * 8 / 7 * (size_of::<(u64, u32)>() + 1);
         self.ids.capacity() * 8
             + map
             + self.live.heap_bytes()
             + self.originals.heap_bytes()
-            + codes
+            + self.coded.heap_bytes()
             + self.graph.as_ref().map_or(0, Graph::heap_bytes)
+            + self.lists.as_ref().map_or(0, Lists::heap_bytes)
             + self.payloads.heap_bytes()
     }
 
     /// Bytes that one more row takes.
     pub fn row_bytes(&self) -> usize {
-        let codes = self
-            .codes
-            .as_ref()
-            .map_or(0, |codes| codes.rows.stride() + 8);
         let links = self.graph.as_ref().map_or(0, Graph::node_bytes);
-        self.originals.stride() * 4 + codes + links + 8 + 20
+        // A slot stands in its list, and its list by the slot.
+        let lists = self.lists.as_ref().map_or(0, |_| 8);
+        self.originals.stride() * 4 + self.coded.row_bytes() + links + lists + 8 + 20
     }
 
     /// Adds rows that no search sees yet; returns the first slot.
@@ -123,23 +172,39 @@ impl State {
             self.ids.push(row.id);
             self.live.push(Bit::Zero);
             self.originals.push(&row.vector);
-            if let Some(codes) = &mut self.codes {
-                codes.push(&row.vector);
-            }
+            self.coded.push(&row.vector);
         }
         first
     }
 
-    /// The next links of rows that were staged.
+    /// What is next to be done for rows that were staged: trainings, then links or lists.
     pub fn plan(&self, threads: usize) -> Plan {
         let slots = self.slots();
-        with_space!(self, space => match &self.graph {
+        let Config { dim, shape, .. } = self.config;
+        if self.coded.wants_training(slots)
+            && let Some(coded) = self.coded.trained(&self.originals, dim, shape.seed)
+        {
+            return Plan::Codes(coded);
+        }
+        if self.config.wants_lists() {
+            let trained = self.lists.as_ref().map_or(0, |lists| lists.trained);
+            return match &self.lists {
+                _ if codes::wants_training(slots, trained) => {
+                    Plan::Lists(Lists::train(&self.originals, dim, shape.seed, threads))
+                }
+                Some(lists) if lists.slots() < slots => {
+                    Plan::Members(lists.plan(&self.originals, threads))
+                }
+                _ => Plan::Done,
+            };
+        }
+        with_build_space!(self, space => match &self.graph {
             Some(graph) if graph.nodes() < slots => {
                 let last = slots.min(graph.nodes() + graph.batch());
                 Plan::Batch(graph.plan(space, graph.nodes() as u32..last as u32, threads))
             }
             None if self.config.wants_graph(slots) => {
-                let mut graph = Graph::new(self.config.shape);
+                let mut graph = Graph::new(shape);
                 graph.grow(space, slots, threads);
                 Plan::Whole(graph)
             }
@@ -147,7 +212,7 @@ impl State {
         })
     }
 
-    /// Writes links; whether there may be more to plan.
+    /// Writes what was planned; whether there may be more to plan.
     pub fn apply(&mut self, plan: Plan) -> More {
         match plan {
             Plan::Done => return More::No,
@@ -157,6 +222,13 @@ impl State {
                 }
             }
             Plan::Whole(graph) => self.graph = Some(graph),
+            Plan::Codes(coded) => self.coded = coded,
+            Plan::Lists(lists) => self.lists = Some(lists),
+            Plan::Members(of) => {
+                if let Some(lists) = &mut self.lists {
+                    lists.apply(&of);
+                }
+            }
         }
         More::Maybe
     }
@@ -217,10 +289,21 @@ impl State {
             let first = fresh.stage(rows);
             fresh.publish(first, rows);
         }
+        if fresh.coded.wants_training(stay.len()) {
+            let Config { dim, shape, .. } = self.config;
+            if let Some(coded) = fresh.coded.trained(&fresh.originals, dim, shape.seed) {
+                fresh.coded = coded;
+            }
+        }
+        fresh.lists = self
+            .lists
+            .as_ref()
+            .filter(|_| stay.len() >= codes::TRAIN_ROWS_MIN)
+            .map(|lists| lists.without(&stay));
         if self.config.wants_graph(stay.len())
             && let Some(graph) = &self.graph
         {
-            let healed = with_space!(fresh, space => {
+            let healed = with_build_space!(fresh, space => {
                 graph.without(space, &stay, &renumber, threads)
             });
             fresh.graph = Some(healed);
@@ -234,9 +317,9 @@ impl State {
         self.ids.shrink_to_fit();
         self.by_id.shrink_to_fit();
         self.originals.shrink();
-        if let Some(codes) = &mut self.codes {
-            codes.rows.shrink();
-            codes.scales.shrink_to_fit();
+        self.coded.shrink();
+        if let Some(lists) = &mut self.lists {
+            lists.shrink();
         }
         if let Some(graph) = &mut self.graph {
             graph.shrink();

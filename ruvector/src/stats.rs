@@ -19,7 +19,7 @@ pub struct Stats {
     pub metric: Metric,
     /// How rows are kept for the search.
     pub quantization: Quantization,
-    /// How neighbours are found now: `exact` or `hnsw`.
+    /// How neighbours are found now: `exact`, `hnsw` or `ivf`.
     pub search: &'static str,
     /// The instruction set that the kernels use.
     pub kernels: &'static str,
@@ -43,18 +43,15 @@ impl Stats {
             dim: state.config.dim,
             metric: state.config.metric,
             quantization: state.config.quantization,
-            search: if state.graph.is_some() {
-                "hnsw"
-            } else {
-                "exact"
+            search: match (&state.graph, &state.lists) {
+                (Some(_), _) => "hnsw",
+                (None, Some(_)) => "ivf",
+                (None, None) => "exact",
             },
             kernels: kernels().name,
             heap_bytes: state.heap_bytes(),
             mapped_bytes: state.originals.mapped_bytes()
-                + state
-                    .codes
-                    .as_ref()
-                    .map_or(0, |codes| codes.rows.mapped_bytes())
+                + state.coded.mapped_bytes()
                 + state.graph.as_ref().map_or(0, |graph| {
                     graph.layer0().mapped_bytes() + graph.upper().mapped_bytes()
                 }),

@@ -35,10 +35,16 @@ pub(crate) enum Tag {
     Levels = 9,
     /// Upper layers of the graph.
     Upper = 10,
+    /// What codes were trained to: a codebook, or thresholds.
+    Book = 11,
+    /// Centres of inverted lists.
+    Centres = 12,
+    /// The list of each slot.
+    Lists = 13,
 }
 
 impl Tag {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::Ids,
         Self::Live,
         Self::Originals,
@@ -49,6 +55,9 @@ impl Tag {
         Self::Links,
         Self::Levels,
         Self::Upper,
+        Self::Book,
+        Self::Centres,
+        Self::Lists,
     ];
 
     pub fn name(self) -> &'static str {
@@ -63,6 +72,9 @@ impl Tag {
             Self::Links => "links",
             Self::Levels => "levels",
             Self::Upper => "upper",
+            Self::Book => "book",
+            Self::Centres => "centres",
+            Self::Lists => "lists",
         }
     }
 }
@@ -83,6 +95,8 @@ pub(crate) struct Header {
     pub slots: usize,
     /// Entry point of the graph.
     pub entry: Option<u32>,
+    /// Rows at the last training of codes, and of lists; 0 for never.
+    pub trained: [u64; 2],
     /// Where the log starts, which is where the snapshot ends.
     pub log: u64,
     pub sections: Vec<Section>,
@@ -95,14 +109,16 @@ impl Header {
         put(0, &MAGIC);
         put(8, &VERSION.to_le_bytes());
         put(12, &(self.config.dim as u32).to_le_bytes());
+        let (quantization, subspaces) = self.config.quantization.code();
         put(
             16,
             &[
                 self.config.metric.code(),
                 self.config.kind.code(),
-                self.config.quantization.code(),
+                quantization,
             ],
         );
+        put(20, &subspaces.to_le_bytes());
         put(24, &(self.slots as u64).to_le_bytes());
         put(32, &self.log.to_le_bytes());
         put(40, &(self.sections.len() as u32).to_le_bytes());
@@ -113,6 +129,8 @@ impl Header {
         );
         put(52, &self.entry.unwrap_or(u32::MAX).to_le_bytes());
         put(56, &self.config.shape.seed.to_le_bytes());
+        put(64, &self.trained[0].to_le_bytes());
+        put(72, &self.trained[1].to_le_bytes());
         for (index, section) in self.sections.iter().enumerate() {
             let at = TABLE + index * ENTRY;
             put(at, &(section.tag as u32).to_le_bytes());
@@ -164,9 +182,14 @@ impl Header {
             shape,
             metric: Metric::from_code(page[16]).ok_or_else(|| bad("unknown metric"))?,
             kind: IndexKind::from_code(page[17]).ok_or_else(|| bad("unknown kind"))?,
-            quantization: Quantization::from_code(page[18])
+            quantization: Quantization::from_code(page[18], u16_at(page, 20))
                 .ok_or_else(|| bad("unknown quantization"))?,
         };
+        if let Quantization::Pq { subspaces } = config.quantization
+            && !(1..=dim).contains(&usize::from(subspaces))
+        {
+            return Err(bad("the number of subspaces is out of range"));
+        }
         let log = u64_at(page, 32);
         let count = u32_at(page, 40) as usize;
         if count > Tag::ALL.len() || log > file_bytes || !log.is_multiple_of(PAGE) {
@@ -197,6 +220,7 @@ impl Header {
             config,
             slots,
             entry,
+            trained: [u64_at(page, 64), u64_at(page, 72)],
             log,
             sections,
         })
@@ -209,6 +233,13 @@ impl Header {
         let length = usize::try_from(section.length).ok()?;
         Some((start..start.checked_add(length)?, section.crc))
     }
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> u16 {
+    bytes
+        .get(at..at + 2)
+        .and_then(|bytes| bytes.try_into().ok())
+        .map_or(0, u16::from_le_bytes)
 }
 
 pub(crate) fn u32_at(bytes: &[u8], at: usize) -> u32 {

@@ -1,7 +1,7 @@
 //! Reading a snapshot: every checksum, length, id and offset is checked before it is used.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use memmap2::Mmap;
@@ -11,10 +11,12 @@ use super::layout::{BLOCK, Header, PAGE, Tag, corrupt, u32_at};
 use super::map;
 use crate::arena::{Arena, Region, padded};
 use crate::bits::Bits;
-use crate::builder::Quantization;
+use crate::codes::Coded;
+use crate::codes::half::are_finite;
+use crate::codes::int8::Scale;
 use crate::error::{Error, Result};
 use crate::graph::{self, Graph};
-use crate::int8::Scale;
+use crate::lists::Lists;
 use crate::payload::{Encoded, PAYLOAD_BYTES_MAX};
 use crate::state::State;
 
@@ -22,8 +24,10 @@ use crate::state::State;
 pub(crate) struct Mapped {
     originals: Arena<f32>,
     blocks: Blocks,
-    codes: Option<Arena<i8>>,
+    codes: Option<Region>,
+    slots: usize,
     links: Option<Links>,
+    path: PathBuf,
 }
 
 /// The rows of a graph.
@@ -47,13 +51,8 @@ impl Mapped {
             region(Tag::Originals)?,
         )
         .ok_or_else(|| bad(Tag::Originals))?;
-        let codes = match config.quantization {
-            Quantization::None => None,
-            Quantization::Int8 => Some(
-                Arena::mapped(padded::<i8>(config.dim), header.slots, region(Tag::Codes)?)
-                    .ok_or_else(|| bad(Tag::Codes))?,
-            ),
-        };
+        // Codes that need a training have no section before it.
+        let codes = header.range(Tag::Codes).map(|_| region(Tag::Codes));
         let (range, _) = header.range(Tag::Blocks).ok_or_else(|| bad(Tag::Blocks))?;
         let sums = bytemuck::pod_collect_to_vec::<u8, u32>(&map[range]);
         if sums.len() != originals.region_bytes().len().div_ceil(BLOCK) {
@@ -82,21 +81,33 @@ impl Mapped {
         Ok(Self {
             originals,
             blocks: Blocks::new(path.into(), sums),
-            codes,
+            codes: codes.transpose()?,
+            slots: header.slots,
             links,
+            path: path.into(),
         })
     }
 
     /// Puts the mapped rows in the place of those in memory, which they equal.
-    pub fn attach(self, state: &mut State) {
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if the section of codes is too short.
+    pub fn attach(self, state: &mut State) -> Result<()> {
         state.originals = self.originals;
         state.blocks = Some(self.blocks);
-        if let (Some(codes), Some(rows)) = (&mut state.codes, self.codes) {
-            codes.rows = rows;
+        if let (Some(rows), Some(region)) = (state.coded.rows_mut(), self.codes)
+            && !rows.map(self.slots, region)
+        {
+            return Err(corrupt(
+                &self.path,
+                Tag::Codes.name(),
+                "its length does not fit the header",
+            ));
         }
         if let (Some(graph), Some(links)) = (&mut state.graph, self.links) {
             graph.attach(links.layer0, links.upper);
         }
+        Ok(())
     }
 }
 
@@ -145,14 +156,25 @@ pub(crate) fn load(file: &File, path: &Path) -> Result<Loaded> {
         }
     }
     section(Tag::Blocks)?;
-    if let Some(codes) = &mut state.codes {
-        if section(Tag::Codes)?.contains(&0x80) {
-            return Err(bad(Tag::Codes, "a code is out of range"));
-        }
-        codes.scales = scales(section(Tag::Scales)?, slots, path)?;
-    } else {
+    codes(&mut state, &header, &section, path)?;
+    if matches!(state.coded, Coded::Full) {
         // Without codes the search itself reads the originals.
         section(Tag::Originals)?;
+    }
+    if header.range(Tag::Lists).is_some() {
+        let of: Vec<u32> = bytemuck::pod_collect_to_vec(section(Tag::Lists)?);
+        let values: Vec<f32> = bytemuck::pod_collect_to_vec(section(Tag::Centres)?);
+        let mut centres = Arena::new(padded::<f32>(header.config.dim));
+        values
+            .chunks(centres.stride())
+            .for_each(|row| centres.push(row));
+        let trained = usize::try_from(header.trained[1]).unwrap_or(usize::MAX);
+        let fits = of.len() == slots && values.iter().all(|x| x.is_finite());
+        state.lists = Some(fits)
+            .filter(|fits| *fits)
+            .and_then(|_| Lists::from_parts(centres, of, trained))
+            .ok_or_else(|| bad(Tag::Lists, "a list is out of range"))
+            .map(Some)?;
     }
     payloads(&mut state, section(Tag::Payloads)?).map_err(|why| bad(Tag::Payloads, why))?;
     let mut mapped = Mapped::of(file, &map, &header, path)?;
@@ -168,8 +190,55 @@ pub(crate) fn load(file: &File, path: &Path) -> Result<Loaded> {
             .map_err(|why| bad(Tag::Links, why))?;
         state.graph = Some(graph);
     }
-    mapped.attach(&mut state);
+    mapped.attach(&mut state)?;
     Ok(Loaded { state, header, log })
+}
+
+/// Reads what codes were trained to and checks the codes, which are mapped later.
+fn codes<'m>(
+    state: &mut State,
+    header: &Header,
+    section: &impl Fn(Tag) -> Result<&'m [u8]>,
+    path: &Path,
+) -> Result<()> {
+    let bad = |tag: Tag, why: &str| corrupt(path, tag.name(), why);
+    let range = || bad(Tag::Codes, "a code is out of range");
+    let trained = usize::try_from(header.trained[0]).unwrap_or(usize::MAX);
+    let has_book = header.range(Tag::Book).is_some();
+    match &mut state.coded {
+        Coded::Full => {}
+        Coded::Half(_) => {
+            let bits: Vec<u16> = bytemuck::pod_collect_to_vec(section(Tag::Codes)?);
+            if !are_finite(&bits) {
+                return Err(range());
+            }
+        }
+        Coded::Int8(codes) => {
+            if section(Tag::Codes)?.contains(&0x80) {
+                return Err(range());
+            }
+            codes.scales = scales(section(Tag::Scales)?, header.slots, path)?;
+        }
+        Coded::Binary(signs) if has_book => {
+            section(Tag::Codes)?;
+            let thresholds: Vec<f32> = bytemuck::pod_collect_to_vec(section(Tag::Book)?);
+            if thresholds.len() != signs.dim || !thresholds.iter().all(|x| x.is_finite()) {
+                return Err(bad(Tag::Book, "a threshold is out of range"));
+            }
+            (signs.thresholds, signs.trained) = (Some(thresholds), trained);
+        }
+        Coded::Pq(products) if has_book => {
+            section(Tag::Codes)?;
+            let values = bytemuck::pod_collect_to_vec(section(Tag::Book)?);
+            let book = products
+                .book_of(values)
+                .ok_or_else(|| bad(Tag::Book, "a trained part is out of range"))?;
+            (products.book, products.trained) = (Some(book), trained);
+        }
+        // Written before the training.
+        Coded::Binary(_) | Coded::Pq(_) => {}
+    }
+    Ok(())
 }
 
 /// The bytes of a section whose checksum matches.

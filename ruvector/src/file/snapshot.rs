@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::blocks::BlockSums;
 use super::layout::{Header, PAGE, Section, Tag};
+use crate::codes::Coded;
 use crate::error::{Error, Result};
 use crate::state::State;
 
@@ -78,9 +79,10 @@ pub(crate) fn write(file: &File, path: &Path, state: &State) -> Result<Header> {
     })?;
     let sums = sums.finish();
     writer.section(Tag::Blocks, |w| w.put(bytemuck::cast_slice(&sums)))?;
-    if let Some(codes) = &state.codes {
-        writer.section(Tag::Codes, |w| codes.rows.pieces(|bytes| w.put(bytes)))?;
-        writer.section(Tag::Scales, |w| w.put(bytemuck::cast_slice(&codes.scales)))?;
+    codes(&mut writer, &state.coded)?;
+    if let Some(lists) = &state.lists {
+        writer.section(Tag::Centres, |w| lists.centres.pieces(|bytes| w.put(bytes)))?;
+        writer.section(Tag::Lists, |w| w.put(bytemuck::cast_slice(&lists.of)))?;
     }
     writer.section(Tag::Payloads, |w| {
         for slot in 0..state.slots() as u32 {
@@ -103,6 +105,10 @@ pub(crate) fn write(file: &File, path: &Path, state: &State) -> Result<Header> {
         config: state.config,
         slots: state.slots(),
         entry: state.graph.as_ref().and_then(|graph| graph.entry()),
+        trained: [
+            state.coded.trained_rows() as u64,
+            state.lists.as_ref().map_or(0, |lists| lists.trained) as u64,
+        ],
         log: writer.at,
         sections: writer.sections,
     };
@@ -114,6 +120,34 @@ pub(crate) fn write(file: &File, path: &Path, state: &State) -> Result<Header> {
     drop(out);
     file.sync_all().map_err(io("cannot sync"))?;
     Ok(header)
+}
+
+/// The rows that searches compare, and what they were trained to.
+fn codes(writer: &mut Writer<'_>, coded: &Coded) -> Result<()> {
+    match coded {
+        Coded::Full => Ok(()),
+        Coded::Half(halves) => {
+            writer.section(Tag::Codes, |w| halves.rows.pieces(|bytes| w.put(bytes)))
+        }
+        Coded::Int8(codes) => {
+            writer.section(Tag::Codes, |w| codes.rows.pieces(|bytes| w.put(bytes)))?;
+            writer.section(Tag::Scales, |w| w.put(bytemuck::cast_slice(&codes.scales)))
+        }
+        Coded::Binary(signs) => {
+            let Some(thresholds) = &signs.thresholds else {
+                return Ok(());
+            };
+            writer.section(Tag::Codes, |w| signs.rows.pieces(|bytes| w.put(bytes)))?;
+            writer.section(Tag::Book, |w| w.put(bytemuck::cast_slice(thresholds)))
+        }
+        Coded::Pq(products) => {
+            let Some(book) = &products.book else {
+                return Ok(());
+            };
+            writer.section(Tag::Codes, |w| products.rows.pieces(|bytes| w.put(bytes)))?;
+            writer.section(Tag::Book, |w| w.put(bytemuck::cast_slice(&book.values)))
+        }
+    }
 }
 
 /// Makes a rename in the folder of `path` durable.

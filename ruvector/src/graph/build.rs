@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::search::{Guide, Scratch};
 use super::{BATCH_MAX, Graph, NONE};
 use crate::pool::Near;
-use crate::space::{Probe, Space};
+use crate::space::{BuildSpace, Probe};
 
 /// Rows that a batch of nodes gets or changes.
 #[derive(Debug, Default)]
@@ -40,7 +40,7 @@ impl Graph {
     }
 
     /// What adding the slots `range` (the next ones) would change.
-    pub fn plan<S: Space>(&self, space: &S, range: Range<u32>, threads: usize) -> Change {
+    pub fn plan<S: BuildSpace>(&self, space: &S, range: Range<u32>, threads: usize) -> Change {
         let levels: Vec<u8> = range.clone().map(|slot| self.level_of(slot)).collect();
         let first = range.start;
         let slots: Vec<u32> = range.collect();
@@ -99,7 +99,7 @@ impl Graph {
     }
 
     /// The links that a new node asks for, layer by layer.
-    fn links_of_new<S: Space>(
+    fn links_of_new<S: BuildSpace>(
         &self,
         space: &S,
         slot: u32,
@@ -184,7 +184,7 @@ impl Graph {
     }
 
     /// Adds all slots up to `slots`.
-    pub fn grow<S: Space>(&mut self, space: &S, slots: usize, threads: usize) {
+    pub fn grow<S: BuildSpace>(&mut self, space: &S, slots: usize, threads: usize) {
         while self.nodes() < slots {
             let first = self.nodes();
             let last = slots.min(first + self.batch());
@@ -195,7 +195,7 @@ impl Graph {
 }
 
 /// Of `slots`, all linked to `to`, those that the diversity rule keeps.
-pub(super) fn thin<S: Space>(
+pub(super) fn thin<S: BuildSpace>(
     space: &S,
     to: u32,
     slots: &[u32],
@@ -219,7 +219,7 @@ pub(super) fn thin<S: Space>(
 }
 
 /// The diversity rule over candidates that are sorted by distance.
-fn diverse<S: Space>(space: &S, nears: &[Near], keep: usize, probe: &mut Probe) -> Vec<u32> {
+fn diverse<S: BuildSpace>(space: &S, nears: &[Near], keep: usize, probe: &mut Probe) -> Vec<u32> {
     let mut kept: Vec<u32> = Vec::with_capacity(keep);
     for near in nears {
         if kept.len() == keep {

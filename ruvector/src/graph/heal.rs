@@ -3,7 +3,7 @@
 use super::build::thin;
 use super::search::Scratch;
 use super::{Graph, NONE};
-use crate::space::Space;
+use crate::space::BuildSpace;
 
 /// Most nodes beyond removed ones that are looked at for one row.
 const REACH_MAX: usize = 256;
@@ -13,7 +13,7 @@ impl Graph {
     /// ones, `renumber` is its inverse (`u32::MAX` for nodes that go), `space` knows the new slots.
     ///
     /// A row that loses links gets back those of the removed nodes, thinned by the diversity rule.
-    pub fn without<S: Space>(
+    pub fn without<S: BuildSpace>(
         &self,
         space: &S,
         stay: &[u32],
@@ -45,7 +45,7 @@ impl Graph {
         healed
     }
 
-    fn links_past<S: Space>(
+    fn links_past<S: BuildSpace>(
         &self,
         space: &S,
         slot: u32,

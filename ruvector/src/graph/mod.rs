@@ -22,6 +22,7 @@ pub(crate) use build::Change;
 pub(crate) use search::{Guide, Scratch};
 
 use crate::arena::{Arena, padded};
+use crate::random::Random;
 
 /// Marks a node without upper rows.
 const NONE: u32 = u32::MAX;
@@ -184,7 +185,7 @@ impl Graph {
 
     /// The level of a slot: geometric with factor `1 / M`, from the seed and the slot alone.
     fn level_of(&self, slot: u32) -> u8 {
-        let random = mix(self.shape.seed ^ mix(u64::from(slot)));
+        let random = Random::new(self.shape.seed ^ Random::new(u64::from(slot)).next()).next();
         // 53 bits in (0, 1].
         let unit = ((random >> 11) + 1) as f64 / (1_u64 << 53) as f64;
         let level = -unit.ln() / (self.shape.m as f64).ln();
@@ -226,12 +227,4 @@ pub(crate) fn stride0(m: usize) -> usize {
 /// Values in a row of an upper layer.
 pub(crate) fn stride_upper(m: usize) -> usize {
     m + 1
-}
-
-/// A 64-bit mixer (SplitMix64's finaliser).
-fn mix(mut x: u64) -> u64 {
-    x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    x ^ (x >> 31)
 }

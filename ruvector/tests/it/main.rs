@@ -8,6 +8,7 @@
     reason = "tests"
 )]
 
+mod codes;
 mod common;
 mod file;
 mod graph;

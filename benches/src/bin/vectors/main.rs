@@ -51,6 +51,9 @@ struct Options {
     /// Engines to run beside ruvector, with the same links and build effort.
     #[arg(long, value_enum, value_delimiter = ',')]
     peers: Vec<Peer>,
+    /// Parts of a vector under `pq`. Default: one for every four components.
+    #[arg(long)]
+    subspaces: Option<u16>,
     /// Links of a node.
     #[arg(long, default_value_t = 16)]
     links: usize,
@@ -79,12 +82,17 @@ enum Kind {
     Auto,
     Exact,
     Hnsw,
+    Ivf,
+    Ivfpq,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Quantization {
     None,
+    F16,
     Int8,
+    Pq,
+    Binary,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]

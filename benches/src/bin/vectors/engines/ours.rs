@@ -26,10 +26,21 @@ impl Ours {
         }
     }
 
-    fn quantization(&self) -> Quantization {
-        match self.options.quantization {
-            Some(crate::Quantization::None) => Quantization::None,
-            Some(crate::Quantization::Int8) | None => Quantization::Int8,
+    fn quantization(&self, dim: usize) -> Quantization {
+        use crate::Quantization as Asked;
+        let asked = match (self.options.quantization, self.options.kind) {
+            (_, Kind::Ivfpq) => Asked::Pq,
+            (None, _) => Asked::Int8,
+            (Some(asked), _) => asked,
+        };
+        match asked {
+            Asked::None => Quantization::None,
+            Asked::F16 => Quantization::F16,
+            Asked::Int8 => Quantization::Int8,
+            Asked::Pq => Quantization::Pq {
+                subspaces: self.options.subspaces.unwrap_or(dim.div_ceil(4) as u16),
+            },
+            Asked::Binary => Quantization::Binary,
         }
     }
 
@@ -59,11 +70,13 @@ impl Engine for Ours {
             Kind::Auto => IndexKind::Auto,
             Kind::Exact => IndexKind::Exact,
             Kind::Hnsw => IndexKind::Hnsw,
+            Kind::Ivf => IndexKind::Ivf,
+            Kind::Ivfpq => IndexKind::IvfPq,
         };
         let index = Index::builder(base.dim)
             .metric(metric)
             .kind(kind)
-            .quantization(self.quantization())
+            .quantization(self.quantization(base.dim))
             .links(self.options.links)
             .build_effort(self.options.build_effort)
             .build()?;

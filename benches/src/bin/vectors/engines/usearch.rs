@@ -25,6 +25,7 @@ impl Usearch {
     fn scalar(&self) -> (ScalarKind, &'static str) {
         match self.options.quantization {
             Some(Quantization::None) => (ScalarKind::F32, "none"),
+            Some(Quantization::F16) => (ScalarKind::F16, "f16"),
             _ => (ScalarKind::I8, "int8"),
         }
     }
