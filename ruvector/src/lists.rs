@@ -19,7 +19,7 @@ const ROWS_A_LIST: usize = 32;
 const LISTS_MIN: usize = 16;
 pub(crate) const LISTS_MAX: usize = 1 << 16;
 /// How much effort one more list takes.
-const EFFORT_A_LIST: usize = 8;
+const EFFORT_A_LIST: usize = 4;
 
 /// Which slots lie together.
 pub(crate) struct Lists {

@@ -45,7 +45,7 @@ impl Search<'_> {
     }
 
     /// How many candidates a walk through the graph keeps, at least the number that is ranked again.
-    /// More effort, more recall and slower. Of inverted lists one is looked at for every 8 of it.
+    /// More effort, more recall and slower. Of inverted lists one is looked at for every 4 of it.
     /// Default: [`EFFORT_DEFAULT`]. A scan does not use it.
     pub fn effort(mut self, candidates: usize) -> Self {
         self.effort = candidates;

@@ -14,6 +14,7 @@
 
 mod engine;
 mod engines;
+mod life;
 mod measure;
 mod npy;
 mod truth;
@@ -69,6 +70,12 @@ struct Options {
     /// The core to run on.
     #[arg(long, default_value_t = 0)]
     core: usize,
+    /// Also recall and latency under filters that 50% to 0.01% of the vectors meet.
+    #[arg(long)]
+    filters: bool,
+    /// Also recall after half of the vectors were replaced and the index was compacted.
+    #[arg(long)]
+    churn: bool,
     /// JSON lines instead of text.
     #[arg(long)]
     json: bool,
@@ -133,7 +140,8 @@ fn compare(options: &Options) -> Result<()> {
         base.rows()
     );
     let folder = tempfile::tempdir().context("no folder for the engines' files")?;
-    let truth = truth::compute(&base, &queries, options.k, options.metric);
+    let all = |_: usize| true;
+    let truth = truth::compute(&base, &queries, options.k, options.metric, all);
     truth.write(&folder.path().join("truth"))?;
     let conditions = json!({
         "conditions": measure::machine(),
@@ -142,6 +150,14 @@ fn compare(options: &Options) -> Result<()> {
         "links": options.links, "build_effort": options.build_effort, "core": options.core,
     });
     say(options, &conditions);
+    if options.filters {
+        life::filters(options, &base, &queries)?
+            .iter()
+            .for_each(|figure| say(options, figure));
+    }
+    if options.churn {
+        say(options, &life::churn(options, &base, &queries)?);
+    }
     drop((base, queries));
     let mut engines = vec!["ruvector"];
     engines.extend(options.peers.iter().map(|peer| match peer {

@@ -18,8 +18,14 @@ const TIE: f32 = 1e-6;
 /// Most ids kept of a query; a query with more ties than that has no meaningful neighbours.
 const GOOD_MAX: usize = 4096;
 
-/// The neighbours of every query, on all cores.
-pub fn compute(base: &Rows, queries: &Rows, k: usize, metric: Metric) -> Truth {
+/// The neighbours of every query among the rows that qualify, on all cores.
+pub fn compute(
+    base: &Rows,
+    queries: &Rows,
+    k: usize,
+    metric: Metric,
+    qualifies: impl Fn(usize) -> bool + Sync,
+) -> Truth {
     let prepared = |rows: &Rows| match metric {
         Metric::Cosine => rows.normalised(),
         Metric::Dot | Metric::L2 => Rows {
@@ -35,12 +41,21 @@ pub fn compute(base: &Rows, queries: &Rows, k: usize, metric: Metric) -> Truth {
         let workers: Vec<_> = numbers
             .chunks(share)
             .map(|numbers| {
-                let (base, queries) = (&base, &queries);
+                let (base, queries, qualifies) = (&base, &queries, &qualifies);
                 scope.spawn(move || {
                     let mut distances = Vec::with_capacity(base.rows());
                     numbers
                         .iter()
-                        .map(|at| nearest(base, queries.row(*at), k, metric, &mut distances))
+                        .map(|at| {
+                            distances.clear();
+                            distances.extend(base.iter().enumerate().map(
+                                |(id, row)| match qualifies(id) {
+                                    true => metric.distance(row, queries.row(*at)),
+                                    false => f32::INFINITY,
+                                },
+                            ));
+                            nearest(&distances, k)
+                        })
                         .collect::<Vec<_>>()
                 })
             })
@@ -56,35 +71,29 @@ pub fn compute(base: &Rows, queries: &Rows, k: usize, metric: Metric) -> Truth {
     Truth { k, good }
 }
 
-fn nearest(
-    base: &Rows,
-    query: &[f32],
-    k: usize,
-    metric: Metric,
-    distances: &mut Vec<f32>,
-) -> Vec<u64> {
-    distances.clear();
-    distances.extend(base.iter().map(|row| metric.distance(row, query)));
-    let mut sorted = distances.clone();
+/// The ids of the `k` smallest distances, and of those that equal the k-th.
+fn nearest(distances: &[f32], k: usize) -> Vec<u64> {
+    let mut sorted = distances.to_vec();
     let (_, kth, _) = sorted.select_nth_unstable_by(k - 1, f32::total_cmp);
     let limit = *kth + TIE * (1.0 + kth.abs());
     (0..)
-        .zip(distances.iter())
-        .filter(|(_, distance)| **distance <= limit)
+        .zip(distances)
+        .filter(|(_, distance)| distance.is_finite() && **distance <= limit)
         .map(|(id, _)| id)
         .take(GOOD_MAX)
         .collect()
 }
 
 impl Truth {
-    /// The share of the `k` nearest that were found.
+    /// The share of the `k` nearest that were found, or of all that qualify where those are fewer.
     pub fn recall(&self, query: usize, found: &[u64]) -> f64 {
         let good = &self.good[query];
+        let wanted = self.k.min(good.len()).max(1);
         let hits = found
             .iter()
             .take(self.k)
             .filter(|id| good.binary_search(id).is_ok());
-        hits.count().min(self.k) as f64 / self.k as f64
+        hits.count().min(wanted) as f64 / wanted as f64
     }
 
     pub fn write(&self, path: &Path) -> Result<()> {

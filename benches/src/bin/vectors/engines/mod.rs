@@ -4,6 +4,8 @@ mod hnsw_rs;
 mod ours;
 mod usearch;
 
+pub use ours::fresh;
+
 use anyhow::{Result, bail};
 
 use super::Options;

@@ -26,24 +26,6 @@ impl Ours {
         }
     }
 
-    fn quantization(&self, dim: usize) -> Quantization {
-        use crate::Quantization as Asked;
-        let asked = match (self.options.quantization, self.options.kind) {
-            (_, Kind::Ivfpq) => Asked::Pq,
-            (None, _) => Asked::Int8,
-            (Some(asked), _) => asked,
-        };
-        match asked {
-            Asked::None => Quantization::None,
-            Asked::F16 => Quantization::F16,
-            Asked::Int8 => Quantization::Int8,
-            Asked::Pq => Quantization::Pq {
-                subspaces: self.options.subspaces.unwrap_or(dim.div_ceil(4) as u16),
-            },
-            Asked::Binary => Quantization::Binary,
-        }
-    }
-
     fn hold(&mut self, index: Index) {
         let stats = index.stats();
         self.label = ["ruvector", stats.search, stats.quantization.name()].map(str::to_owned);
@@ -55,31 +37,54 @@ impl Ours {
     }
 }
 
+/// An empty index in memory with what was asked for.
+pub fn fresh(options: &Options, dim: usize) -> Result<Index> {
+    let metric = match options.metric {
+        Metric::Cosine => ruvector::Metric::Cosine,
+        Metric::Dot => ruvector::Metric::Dot,
+        Metric::L2 => ruvector::Metric::L2,
+    };
+    let kind = match options.kind {
+        Kind::Auto => IndexKind::Auto,
+        Kind::Exact => IndexKind::Exact,
+        Kind::Hnsw => IndexKind::Hnsw,
+        Kind::Ivf => IndexKind::Ivf,
+        Kind::Ivfpq => IndexKind::IvfPq,
+    };
+    Ok(Index::builder(dim)
+        .metric(metric)
+        .kind(kind)
+        .quantization(quantization(options, dim))
+        .links(options.links)
+        .build_effort(options.build_effort)
+        .build()?)
+}
+
+fn quantization(options: &Options, dim: usize) -> Quantization {
+    use crate::Quantization as Asked;
+    let asked = match (options.quantization, options.kind) {
+        (_, Kind::Ivfpq) => Asked::Pq,
+        (None, _) => Asked::Int8,
+        (Some(asked), _) => asked,
+    };
+    match asked {
+        Asked::None => Quantization::None,
+        Asked::F16 => Quantization::F16,
+        Asked::Int8 => Quantization::Int8,
+        Asked::Pq => Quantization::Pq {
+            subspaces: options.subspaces.unwrap_or(dim.div_ceil(4) as u16),
+        },
+        Asked::Binary => Quantization::Binary,
+    }
+}
+
 impl Engine for Ours {
     fn label(&self) -> [&str; 3] {
         [&self.label[0], &self.label[1], &self.label[2]]
     }
 
     fn build(&mut self, base: &Rows) -> Result<()> {
-        let metric = match self.options.metric {
-            Metric::Cosine => ruvector::Metric::Cosine,
-            Metric::Dot => ruvector::Metric::Dot,
-            Metric::L2 => ruvector::Metric::L2,
-        };
-        let kind = match self.options.kind {
-            Kind::Auto => IndexKind::Auto,
-            Kind::Exact => IndexKind::Exact,
-            Kind::Hnsw => IndexKind::Hnsw,
-            Kind::Ivf => IndexKind::Ivf,
-            Kind::Ivfpq => IndexKind::IvfPq,
-        };
-        let index = Index::builder(base.dim)
-            .metric(metric)
-            .kind(kind)
-            .quantization(self.quantization(base.dim))
-            .links(self.options.links)
-            .build_effort(self.options.build_effort)
-            .build()?;
+        let index = fresh(&self.options, base.dim)?;
         let ids: Vec<u64> = (0..base.rows() as u64).collect();
         index.upsert_batch(&ids, &base.values, Vec::new())?;
         self.hold(index);
@@ -107,9 +112,11 @@ impl Engine for Ours {
     fn search(&self, query: &[f32], k: usize, out: &mut Vec<u64>) -> Result<()> {
         let mut search = self.index()?.search(query, k);
         if self.has_effort() && self.effort > 0 {
-            search = search
-                .effort(self.effort)
-                .rerank(self.effort.min(2 * k + 12).max(k));
+            search = search.effort(self.effort);
+            // Little effort ranks little again; coarse codes always need the ranking.
+            if self.label[1] == "hnsw" && self.label[2] == "int8" {
+                search = search.rerank(self.effort.min(2 * k + 12).max(k));
+            }
         }
         out.clear();
         out.extend(search.run()?.iter().map(|hit| hit.id));
