@@ -41,6 +41,8 @@
 compile_error!("ruvector maps little-endian files, so it needs a little-endian machine");
 
 mod arena;
+#[cfg(feature = "ndarray")]
+mod arrays;
 mod bits;
 mod builder;
 mod codes;
@@ -64,6 +66,8 @@ mod space;
 mod state;
 mod stats;
 
+#[cfg(feature = "ndarray")]
+pub use arrays::Neighbours;
 pub use builder::{
     AUTO_SCAN_BYTES, DIM_MAX, IndexBuilder, IndexKind, Quantization, ROWS_MAX, Storage,
 };

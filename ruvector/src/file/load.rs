@@ -7,7 +7,7 @@ use std::sync::Arc;
 use memmap2::Mmap;
 
 use super::blocks::Blocks;
-use super::layout::{BLOCK, Header, PAGE, Tag, corrupt, u32_at};
+use super::layout::{BLOCK, Header, PAGE, Tag, corrupt, sums_match, u32_at};
 use super::map;
 use crate::arena::{Arena, Region, padded};
 use crate::bits::Bits;
@@ -246,7 +246,7 @@ fn verified<'m>(map: &'m Mmap, header: &Header, tag: Tag, path: &Path) -> Result
     let bad = |why: &str| corrupt(path, tag.name(), why);
     let (range, crc) = header.range(tag).ok_or_else(|| bad("it is missing"))?;
     let bytes = map.get(range).ok_or_else(|| bad("it ends too early"))?;
-    if crc32c::crc32c(bytes) != crc {
+    if !sums_match(bytes, crc) {
         return Err(bad("its checksum does not match"));
     }
     Ok(bytes)

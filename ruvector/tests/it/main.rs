@@ -10,8 +10,10 @@
 
 mod codes;
 mod common;
+mod crash;
 mod file;
 mod graph;
 mod recall;
 mod refusals;
 mod search;
+mod threads;
