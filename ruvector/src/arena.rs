@@ -7,27 +7,28 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytemuck::Pod;
-use memmap2::Mmap;
+use memmap2::{Mmap, MmapMut};
 
 /// A cache line; vectors of lines are aligned to 64 bytes.
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C, align(64))]
 struct Line([u8; 64]);
 
-/// Where the first rows of an arena lie: a part of a mapping that others read too.
+/// Where the first rows of an arena lie.
 #[derive(Debug)]
-pub(crate) struct Region {
-    map: Arc<Mmap>,
-    range: Range<usize>,
+pub(crate) enum Region {
+    /// A part of a mapping that others read too; never written.
+    Shared(Arc<Mmap>, Range<usize>),
+    /// Pages that the system copies when they are written.
+    Private(MmapMut),
 }
 
 impl Region {
-    pub fn new(map: Arc<Mmap>, range: Range<usize>) -> Self {
-        Self { map, range }
-    }
-
     fn bytes(&self) -> &[u8] {
-        self.map.get(self.range.clone()).unwrap_or(&[])
+        match self {
+            Self::Shared(map, range) => map.get(range.clone()).unwrap_or(&[]),
+            Self::Private(map) => map,
+        }
     }
 }
 
@@ -73,6 +74,11 @@ impl<T: Pod> Arena<T> {
         self.stride
     }
 
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
     /// Number of rows that lie in the mapping.
     pub fn region_rows(&self) -> usize {
         self.region_rows
@@ -113,6 +119,23 @@ impl<T: Pod> Arena<T> {
         let bytes = self.region.as_ref().map_or(&[][..], Region::bytes);
         let size = self.stride * size_of::<T>();
         bytemuck::cast_slice(&bytes[row * size..][..size])
+    }
+
+    /// A row to be written; `None` for a row of a shared mapping.
+    pub fn row_mut(&mut self, row: u32) -> Option<&mut [T]> {
+        let row = row as usize;
+        if row < self.region_rows {
+            let size = self.stride * size_of::<T>();
+            return match &mut self.region {
+                Some(Region::Private(map)) => {
+                    Some(bytemuck::cast_slice_mut(&mut map[row * size..][..size]))
+                }
+                _ => None,
+            };
+        }
+        let start = (row - self.region_rows) * self.stride;
+        let flat: &mut [T] = bytemuck::cast_slice_mut(&mut self.lines);
+        Some(&mut flat[start..start + self.stride])
     }
 
     /// Appends a row: `values`, then zeros up to the stride.

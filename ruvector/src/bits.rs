@@ -48,6 +48,12 @@ impl Bits {
         }
     }
 
+    pub fn clear(&mut self, at: u32) {
+        if let Some(word) = self.words.get_mut(at as usize / 64) {
+            *word &= !(1 << (at % 64));
+        }
+    }
+
     pub fn count(&self) -> usize {
         self.words
             .iter()
@@ -82,13 +88,6 @@ impl Bits {
     pub fn or(&mut self, other: &Self) {
         for (word, other) in self.words.iter_mut().zip(&other.words) {
             *word |= other;
-        }
-    }
-
-    /// Removes what `other` holds.
-    pub fn and_not(&mut self, other: &Self) {
-        for (word, other) in self.words.iter_mut().zip(&other.words) {
-            *word &= !other;
         }
     }
 
@@ -133,15 +132,13 @@ mod tests {
             prop_assert_eq!(list(&left), a.clone());
             prop_assert_eq!(left.count(), a.iter().filter(|bit| **bit).count());
             prop_assert_eq!(left.ones().collect::<Vec<_>>(), (0..a.len() as u32).filter(|i| a[*i as usize]).collect::<Vec<_>>());
-            let (mut and, mut or, mut without, mut not) = (left.clone(), left.clone(), left.clone(), left.clone());
+            let (mut and, mut or, mut not) = (left.clone(), left.clone(), left.clone());
             and.and(&right);
             or.or(&right);
-            without.and_not(&right);
             not.invert();
             for i in 0..a.len() {
                 prop_assert_eq!(list(&and)[i], a[i] && b[i]);
                 prop_assert_eq!(list(&or)[i], a[i] || b[i]);
-                prop_assert_eq!(list(&without)[i], a[i] && !b[i]);
                 prop_assert_eq!(list(&not)[i], !a[i]);
             }
             prop_assert_eq!(not.count(), a.len() - left.count());

@@ -8,13 +8,16 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockW
 
 use serde_json::Value;
 
-use crate::builder::{Config, IndexBuilder, Limits};
+use crate::builder::{Config, IndexBuilder, Limits, Quantization};
 use crate::error::{Error, Result};
-use crate::file::Store;
+use crate::file::{CHUNK, Mapped, Store};
+use crate::filter::Filter;
+use crate::graph::Scratch;
+use crate::lookup::Want;
 use crate::metric::Metric;
 use crate::payload::Encoded;
-use crate::search::{Hit, Search};
-use crate::state::{Found, Row, State, Want};
+use crate::search::{EFFORT_DEFAULT, Hit, Search};
+use crate::state::{Found, More, Row, State};
 use crate::stats::Stats;
 
 /// A vector index. Shared by reference (or [`Arc`](std::sync::Arc)) between threads.
@@ -23,6 +26,8 @@ pub struct Index {
     limits: Limits,
     state: RwLock<State>,
     writer: Mutex<Writer>,
+    /// Memory of searches that are over, for those to come: as many as ever ran at once.
+    scratches: Mutex<Vec<Scratch>>,
 }
 
 /// What only the writer touches.
@@ -34,7 +39,7 @@ struct Writer {
 /// A stored vector.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
-    /// The vector; under cosine the normalised one.
+    /// The vector; under cosine the normalised one, under Hamming zeros and ones.
     pub vector: Vec<f32>,
     /// Its payload, if any.
     pub payload: Option<Value>,
@@ -95,6 +100,7 @@ impl Index {
                 store,
                 poisoned: false,
             }),
+            scratches: Mutex::default(),
         }
     }
 
@@ -115,8 +121,8 @@ impl Index {
         Ok(writer)
     }
 
-    /// Checks a vector and brings it to the form in which it is stored.
-    fn admit(&self, vector: &[f32]) -> Result<Box<[f32]>> {
+    /// Checks a vector; its length in the sense of geometry.
+    fn check(&self, vector: &[f32]) -> Result<f64> {
         if vector.len() != self.config.dim {
             return Err(Error::Dimension {
                 got: vector.len(),
@@ -129,19 +135,29 @@ impl Index {
                 value: vector[at],
             });
         }
-        if self.config.metric != Metric::Cosine {
-            return Ok(vector.into());
-        }
         let square: f64 = vector.iter().map(|x| f64::from(*x) * f64::from(*x)).sum();
         // Below this the normalised components would be rounding noise.
-        if square.sqrt() < 1e-30 {
+        if self.config.metric == Metric::Cosine && square.sqrt() < 1e-30 {
             return Err(Error::ZeroVector);
         }
-        let inverse = 1.0 / square.sqrt();
-        Ok(vector
-            .iter()
-            .map(|x| (f64::from(*x) * inverse) as f32)
-            .collect())
+        Ok(square.sqrt())
+    }
+
+    /// Checks a vector and brings it to the form in which it is stored.
+    fn admit(&self, vector: &[f32]) -> Result<Box<[f32]>> {
+        let length = self.check(vector)?;
+        Ok(match self.config.metric {
+            Metric::Cosine => {
+                let inverse = 1.0 / length;
+                let scaled = vector.iter().map(|x| (f64::from(*x) * inverse) as f32);
+                scaled.collect()
+            }
+            Metric::Hamming => vector
+                .iter()
+                .map(|x| f32::from(u8::from(*x > 0.0)))
+                .collect(),
+            Metric::Dot | Metric::L2 => vector.into(),
+        })
     }
 
     /// Stores a vector with its payload (an object, or null for none), replacing what the id had.
@@ -158,14 +174,18 @@ impl Index {
             vector: self.admit(vector)?,
             payload: Encoded::new(payload)?,
         };
-        self.store_rows(vec![row])
+        let mut writer = self.writer()?;
+        let rows = [row];
+        self.admit_rows(1, rows[0].payload.text.len(), [&rows[0].payload])?;
+        self.store_rows(&mut writer, &rows)
     }
 
     /// Stores many vectors: `vectors` is row-major, `payloads` is empty or has one for each id.
-    /// Where an id comes twice the later one stays.
+    /// Where an id comes twice the later one stays. Searches see the vectors in portions.
     ///
     /// # Errors
-    /// As [`Index::upsert`], and [`Error::BatchShape`]. Nothing was stored.
+    /// As [`Index::upsert`], and [`Error::BatchShape`]. Nothing was stored, except after
+    /// [`Error::Io`], when a first part of the batch may have been.
     pub fn upsert_batch(&self, ids: &[u64], vectors: &[f32], payloads: Vec<Value>) -> Result<()> {
         let dim = self.config.dim;
         let fits = ids.len().checked_mul(dim) == Some(vectors.len())
@@ -177,41 +197,64 @@ impl Index {
                 payloads: payloads.len(),
             });
         }
-        let payloads = payloads.into_iter().chain(std::iter::repeat(Value::Null));
-        let rows = ids.iter().zip(vectors.chunks_exact(dim)).zip(payloads);
-        let rows = rows.map(|((id, vector), payload)| {
-            Ok(Row {
-                id: *id,
-                vector: self.admit(vector)?,
-                payload: Encoded::new(payload)?,
-            })
-        });
-        self.store_rows(rows.collect::<Result<_>>()?)
+        for vector in vectors.chunks_exact(dim) {
+            self.check(vector)?;
+        }
+        let payloads: Vec<Encoded> = payloads
+            .into_iter()
+            .map(Encoded::new)
+            .collect::<Result<_>>()?;
+        let mut writer = self.writer()?;
+        let bytes = payloads.iter().map(|payload| payload.text.len()).sum();
+        self.admit_rows(ids.len(), bytes, &payloads)?;
+        let mut payloads = payloads.into_iter();
+        let portions = ids.chunks(CHUNK).zip(vectors.chunks(CHUNK * dim));
+        for (ids, vectors) in portions {
+            let rows = ids.iter().zip(vectors.chunks_exact(dim));
+            let rows: Vec<Row> = rows
+                .map(|(id, vector)| {
+                    Ok(Row {
+                        id: *id,
+                        vector: self.admit(vector)?,
+                        payload: payloads.next().unwrap_or_default(),
+                    })
+                })
+                .collect::<Result<_>>()?;
+            self.store_rows(&mut writer, &rows)?;
+        }
+        Ok(())
     }
 
-    fn store_rows(&self, rows: Vec<Row>) -> Result<()> {
-        let mut writer = self.writer()?;
-        {
-            let state = self.read();
-            let slots = state.slots() + rows.len();
-            let limit = self.limits.vectors_max;
-            if slots > limit {
-                return Err(full("vectors", slots, limit));
-            }
-            let payloads: usize = rows.iter().map(|row| row.payload.text.len()).sum();
-            let bytes = state.heap_bytes() + rows.len() * state.row_bytes() + payloads;
-            if bytes > self.limits.bytes_max {
-                return Err(full("bytes", bytes, self.limits.bytes_max));
-            }
-            for row in &rows {
-                state.payloads.check(&row.payload)?;
+    /// Checks that so many more rows fit the limits.
+    fn admit_rows<'p>(
+        &self,
+        rows: usize,
+        payload_bytes: usize,
+        payloads: impl IntoIterator<Item = &'p Encoded>,
+    ) -> Result<()> {
+        let state = self.read();
+        let slots = state.slots() + rows;
+        if slots > self.limits.vectors_max {
+            return Err(full("vectors", slots, self.limits.vectors_max));
+        }
+        let bytes = state.heap_bytes() + rows * state.row_bytes() + payload_bytes;
+        if bytes > self.limits.bytes_max {
+            return Err(full("bytes", bytes, self.limits.bytes_max));
+        }
+        state.payloads.check(payloads)
+    }
+
+    fn store_rows(&self, writer: &mut Writer, rows: &[Row]) -> Result<()> {
+        writer.append(|store| store.append_rows(rows))?;
+        let first = self.write().stage(rows);
+        loop {
+            // Planning takes long and only reads, so searches go on beside it.
+            let plan = self.read().plan(self.limits.threads);
+            if self.write().apply(plan) == More::No {
+                break;
             }
         }
-        writer.append(|store| store.append_rows(&rows))?;
-        let mut state = self.write();
-        for row in &rows {
-            state.upsert(row);
-        }
+        self.write().publish(first, rows);
         Ok(())
     }
 
@@ -250,6 +293,7 @@ impl Index {
             query,
             k,
             filter: None,
+            effort: EFFORT_DEFAULT,
             rerank: None,
             min_score: f32::NEG_INFINITY,
         }
@@ -275,16 +319,33 @@ impl Index {
 
     pub(crate) fn find(&self, query: &[f32], want: &Want<'_>) -> Result<Vec<Hit>> {
         let query = self.admit(query)?;
+        let mut scratch = self.scratches().pop().unwrap_or_default();
         let state = self.read();
-        let found = state.nearest(&query, want)?;
-        Ok(found
-            .into_iter()
-            .map(|(slot, score)| Hit {
-                id: state.ids[slot as usize],
-                score,
-                payload: state.payload(slot),
-            })
-            .collect())
+        let found = state.nearest(&query, want, &mut scratch);
+        self.scratches().push(scratch);
+        Ok(hits(&state, found?))
+    }
+
+    /// All vectors that score at least `min_score`, the nearest first, and among those only the ones
+    /// that meet `filter`. Exact for every kind of index; it looks at all rows.
+    ///
+    /// # Errors
+    /// As [`Search::run`].
+    pub fn search_range(
+        &self,
+        query: &[f32],
+        min_score: f32,
+        filter: Option<&Filter>,
+    ) -> Result<Vec<Hit>> {
+        let query = self.admit(query)?;
+        let state = self.read();
+        Ok(hits(&state, state.within(&query, min_score, filter)?))
+    }
+
+    fn scratches(&self) -> MutexGuard<'_, Vec<Scratch>> {
+        self.scratches
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes every change so far survive a power cut. When the file's log has outgrown its limit,
@@ -318,14 +379,12 @@ impl Index {
     }
 
     fn snapshot_with(&self, writer: &mut Writer) -> Result<()> {
-        let Some(store) = &mut writer.store else {
-            return Ok(());
-        };
-        let mapped = {
-            let state = self.read();
-            store.replace(&state)?
-        };
-        mapped.attach(&mut self.write());
+        let state = self.read();
+        let mapped = writer.replace(&state)?;
+        drop(state);
+        if let Some(mapped) = mapped {
+            mapped.attach(&mut self.write())?;
+        }
         Ok(())
     }
 
@@ -343,36 +402,19 @@ impl Index {
     /// [`Error::Io`], [`Error::Poisoned`], [`Error::Corrupt`].
     pub fn compact(&self) -> Result<()> {
         let mut writer = self.writer()?;
-        let fresh = {
-            let state = self.read();
-            let mut fresh = State::new(state.config);
-            for slot in 0..state.slots() as u32 {
-                if !state.deleted.get(slot) {
-                    fresh.upsert(&Row {
-                        id: state.ids[slot as usize],
-                        vector: state.original(slot)?[..self.config.dim].into(),
-                        payload: Encoded::parse(state.payloads.text(slot)).unwrap_or_default(),
-                    });
-                }
-            }
-            fresh.shrink();
-            fresh
-        };
-        let mapped = match &mut writer.store {
-            Some(store) => Some(store.replace(&fresh)?),
-            None => None,
-        };
-        let mut fresh = fresh;
-        if let Some(mapped) = mapped {
-            mapped.attach(&mut fresh);
+        let mut fresh = self.read().compacted(self.limits.threads)?;
+        if let Some(mapped) = writer.replace(&fresh)? {
+            mapped.attach(&mut fresh)?;
         }
-        *self.write() = fresh;
+        let old = std::mem::replace(&mut *self.write(), fresh);
+        // Freed without the lock.
+        drop(old);
         Ok(())
     }
 
     /// Number of vectors.
     pub fn len(&self) -> usize {
-        self.read().live()
+        self.read().len()
     }
 
     /// Whether there is no vector.
@@ -383,6 +425,11 @@ impl Index {
     /// Components of each vector.
     pub fn dim(&self) -> usize {
         self.config.dim
+    }
+
+    /// How rows are kept for the search.
+    pub fn quantization(&self) -> Quantization {
+        self.config.quantization
     }
 
     /// How near is measured.
@@ -413,6 +460,27 @@ impl Writer {
         self.poisoned = store.is_broken();
         result
     }
+
+    /// Replaces the file, if there is one, by a snapshot.
+    fn replace(&mut self, state: &State) -> Result<Option<Mapped>> {
+        let Some(store) = &mut self.store else {
+            return Ok(None);
+        };
+        let mapped = store.replace(state);
+        self.poisoned = store.is_broken();
+        mapped.map(Some)
+    }
+}
+
+fn hits(state: &State, found: Vec<(u32, f32)>) -> Vec<Hit> {
+    found
+        .into_iter()
+        .map(|(slot, score)| Hit {
+            id: state.ids[slot as usize],
+            score,
+            payload: state.payload(slot),
+        })
+        .collect()
 }
 
 fn full(what: &'static str, needed: usize, limit: usize) -> Error {

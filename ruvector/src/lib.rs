@@ -41,30 +41,40 @@
 compile_error!("ruvector maps little-endian files, so it needs a little-endian machine");
 
 mod arena;
+#[cfg(feature = "ndarray")]
+mod arrays;
 mod bits;
 mod builder;
+mod codes;
 mod error;
 mod exact;
 mod file;
 mod filter;
+mod graph;
 mod index;
-mod int8;
 // The kernels are `std::arch` intrinsics; each is tested against the scalar one.
 #[allow(unsafe_code, reason = "intrinsics")]
 mod kernel;
+mod lists;
+mod lookup;
 mod metric;
 mod payload;
 mod pool;
+mod random;
 mod search;
 mod space;
 mod state;
 mod stats;
 
-pub use builder::{DIM_MAX, IndexBuilder, IndexKind, Quantization, ROWS_MAX, Storage};
+#[cfg(feature = "ndarray")]
+pub use arrays::Neighbours;
+pub use builder::{
+    AUTO_SCAN_BYTES, DIM_MAX, IndexBuilder, IndexKind, Quantization, ROWS_MAX, Storage,
+};
 pub use error::{Error, Result};
 pub use filter::{FILTER_BYTES_MAX, FILTER_DEPTH_MAX, Filter};
 pub use index::{Entry, Index};
 pub use metric::Metric;
 pub use payload::{FIELDS_MAX, PAYLOAD_BYTES_MAX};
-pub use search::{Hit, K_MAX, Search};
+pub use search::{EFFORT_DEFAULT, Hit, K_MAX, Search};
 pub use stats::Stats;

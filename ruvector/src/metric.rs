@@ -12,6 +12,9 @@ pub enum Metric {
     Dot,
     /// Squared Euclidean distance. The score is minus the distance, so 0 is best.
     L2,
+    /// Number of bits that differ. A component is a bit, set if it is above 0, and is stored as 0 or
+    /// 1. The score is minus the number.
+    Hamming,
 }
 
 impl Metric {
@@ -20,6 +23,7 @@ impl Metric {
             Self::Cosine => 0,
             Self::Dot => 1,
             Self::L2 => 2,
+            Self::Hamming => 3,
         }
     }
 
@@ -28,6 +32,7 @@ impl Metric {
             0 => Self::Cosine,
             1 => Self::Dot,
             2 => Self::L2,
+            3 => Self::Hamming,
             _ => return None,
         })
     }
@@ -38,6 +43,7 @@ impl Metric {
             Self::Cosine => "cosine",
             Self::Dot => "dot",
             Self::L2 => "l2",
+            Self::Hamming => "hamming",
         }
     }
 
@@ -45,7 +51,7 @@ impl Metric {
     pub(crate) fn score(self, distance: f32) -> f32 {
         match self {
             Self::Cosine => (-distance).clamp(-1.0, 1.0),
-            Self::Dot | Self::L2 => -distance,
+            Self::Dot | Self::L2 | Self::Hamming => -distance,
         }
     }
 }

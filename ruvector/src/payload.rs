@@ -4,7 +4,7 @@
 //! its path (`zone`, `camera.lens`), so that a filter reads one array instead of parsing texts.
 //! Numbers compare as `f64`. Arrays are stored but are no columns.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::Value;
 
@@ -107,14 +107,18 @@ pub(crate) struct Payloads {
 }
 
 impl Payloads {
-    /// Checks that the payload's fields fit, without keeping anything.
-    pub fn check(&self, payload: &Encoded) -> Result<()> {
-        let mut fresh = 0;
-        leaves(&payload.value, &mut String::new(), &mut |path, _| {
-            fresh += usize::from(!self.columns.contains_key(path));
-        });
-        if self.columns.len() + fresh > FIELDS_MAX {
-            return Err(Error::TooManyFields { limit: FIELDS_MAX });
+    /// Checks that the fields of all payloads together fit, without keeping anything.
+    pub fn check<'p>(&self, payloads: impl IntoIterator<Item = &'p Encoded>) -> Result<()> {
+        let mut fresh = BTreeSet::new();
+        for payload in payloads {
+            leaves(&payload.value, &mut String::new(), &mut |path, _| {
+                if !self.columns.contains_key(path) && !fresh.contains(path) {
+                    fresh.insert(path.to_owned());
+                }
+            });
+            if self.columns.len() + fresh.len() > FIELDS_MAX {
+                return Err(Error::TooManyFields { limit: FIELDS_MAX });
+            }
         }
         Ok(())
     }

@@ -1,23 +1,34 @@
 //! The nearest candidates so far, in one sorted list.
 //!
 //! For the sizes that searches use (tens to a few hundred) a sorted list in one or two pages beats
-//! heaps: the worst is at the end.
+//! heaps: the worst is at the end, and the nearest that was not expanded is found by a cursor.
 
 /// A candidate with its distance (lower is nearer).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Near {
     pub distance: f32,
-    slot: u32,
+    /// The slot; the top bit says that its neighbours were looked at.
+    tagged: u32,
 }
+
+const EXPANDED: u32 = 1 << 31;
 
 impl Near {
     pub fn new(distance: f32, slot: u32) -> Self {
-        Self { distance, slot }
+        Self {
+            distance,
+            tagged: slot,
+        }
     }
 
     #[inline(always)]
     pub fn slot(self) -> u32 {
-        self.slot
+        self.tagged & !EXPANDED
+    }
+
+    #[inline(always)]
+    pub fn is_expanded(self) -> bool {
+        self.tagged & EXPANDED != 0
     }
 }
 
@@ -41,11 +52,11 @@ impl Pool {
         &self.items
     }
 
-    /// Keeps the candidate if it is near enough.
+    /// Keeps the candidate if it is near enough; returns its position, or the end.
     #[inline(always)]
-    pub fn insert(&mut self, distance: f32, slot: u32) {
+    pub fn insert(&mut self, distance: f32, slot: u32) -> usize {
         if distance >= self.worst {
-            return;
+            return usize::MAX;
         }
         let at = self.items.partition_point(|near| near.distance <= distance);
         if self.items.len() == self.room {
@@ -58,6 +69,31 @@ impl Pool {
                 .last()
                 .map_or(f32::INFINITY, |near| near.distance);
         }
+        at
+    }
+
+    /// Appends the nearest of another pool that pass the test; this pool is empty.
+    pub fn extend(&mut self, other: &Self, test: impl Fn(u32) -> bool) {
+        let near = other
+            .items
+            .iter()
+            .map(|near| Near::new(near.distance, near.slot()));
+        let room = self.room - self.items.len().min(self.room);
+        self.items
+            .extend(near.filter(|near| test(near.slot())).take(room));
+    }
+
+    /// The nearest candidate from `cursor` on that was not expanded, marked as expanded.
+    #[inline(always)]
+    pub fn next(&mut self, cursor: &mut usize) -> Option<u32> {
+        while let Some(near) = self.items.get_mut(*cursor) {
+            *cursor += 1;
+            if !near.is_expanded() {
+                near.tagged |= EXPANDED;
+                return Some(near.slot());
+            }
+        }
+        None
     }
 }
 

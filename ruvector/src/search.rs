@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::error::{Error, Result};
 use crate::filter::Filter;
 use crate::index::Index;
-use crate::state::Want;
+use crate::lookup::Want;
 
 /// A vector that was found.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,12 +26,16 @@ pub struct Search<'a> {
     pub(crate) query: &'a [f32],
     pub(crate) k: usize,
     pub(crate) filter: Option<Filter>,
+    pub(crate) effort: usize,
     pub(crate) rerank: Option<usize>,
     pub(crate) min_score: f32,
 }
 
 /// Most neighbours of one search.
 pub const K_MAX: usize = 100_000;
+
+/// What [`Search::effort`] is when nothing is said.
+pub const EFFORT_DEFAULT: usize = 96;
 
 impl Search<'_> {
     /// Only vectors whose payload meets the condition. All `k` are found if `k` vectors meet it.
@@ -40,7 +44,16 @@ impl Search<'_> {
         self
     }
 
-    /// How many candidates are ranked again by the originals. Default: `2 k`, at least 32.
+    /// How many candidates a walk through the graph keeps, at least the number that is ranked again.
+    /// More effort, more recall and slower. Of inverted lists one is looked at for every 4 of it.
+    /// Default: [`EFFORT_DEFAULT`]. A scan does not use it.
+    pub fn effort(mut self, candidates: usize) -> Self {
+        self.effort = candidates;
+        self
+    }
+
+    /// How many candidates are ranked again by the originals. Default: the coarser the quantization the
+    /// more, `2 k` and at least 32 for [`Quantization::Int8`](crate::Quantization::Int8).
     pub fn rerank(mut self, candidates: usize) -> Self {
         self.rerank = Some(candidates);
         self
@@ -70,7 +83,11 @@ impl Search<'_> {
         }
         let want = Want {
             k: self.k,
-            rerank: self.rerank.unwrap_or((2 * self.k).max(32)).min(2 * K_MAX),
+            effort: self.effort.min(2 * K_MAX),
+            rerank: self
+                .rerank
+                .unwrap_or_else(|| self.index.quantization().rerank(self.k))
+                .min(2 * K_MAX),
             filter: self.filter.as_ref(),
             min_score: self.min_score,
         };

@@ -1,4 +1,7 @@
-//! What searches read: rows, ids, payloads. Changed by one writer at a time.
+//! What searches read: rows, ids, payloads, links. Changed by one writer at a time.
+//!
+//! A change comes in three steps, so that the long one only reads: rows are staged (no search sees
+//! them), their links are planned and applied batch by batch, and all of them are published at once.
 
 use std::collections::HashMap;
 
@@ -6,15 +9,13 @@ use serde_json::Value;
 
 use crate::arena::{Arena, padded};
 use crate::bits::{Bit, Bits};
-use crate::builder::{Config, Quantization};
+use crate::builder::Config;
+use crate::codes::{self, Coded};
 use crate::error::Result;
-use crate::exact;
 use crate::file::blocks::Blocks;
-use crate::filter::Filter;
-use crate::int8::Codes;
+use crate::graph::{Change, Graph};
+use crate::lists::Lists;
 use crate::payload::{Encoded, Payloads};
-use crate::pool::Pool;
-use crate::space::{CodeSpace, FullSpace, Probe};
 
 /// A vector that was checked and, where the metric asks for it, normalised.
 #[derive(Debug, Clone)]
@@ -29,24 +30,91 @@ pub(crate) struct State {
     pub config: Config,
     pub ids: Vec<u64>,
     pub by_id: HashMap<u64, u32>,
-    /// Slots whose vector was deleted or replaced.
-    pub deleted: Bits,
-    pub dead: usize,
+    /// Slots that searches may return; the others were deleted, replaced, or not published yet.
+    pub live: Bits,
     pub originals: Arena<f32>,
     /// Checksums of the mapped originals that were not verified when the file was opened.
     pub blocks: Option<Blocks>,
-    pub codes: Option<Codes>,
+    pub coded: Coded,
+    pub graph: Option<Graph>,
+    pub lists: Option<Lists>,
     pub payloads: Payloads,
 }
 
-/// What a search wants.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Want<'f> {
-    pub k: usize,
-    /// How many candidates are ranked again by the originals.
-    pub rerank: usize,
-    pub filter: Option<&'f Filter>,
-    pub min_score: f32,
+/// What is next to be written.
+pub(crate) enum Plan {
+    /// All rows can be found.
+    Done,
+    /// Codes from a new training.
+    Codes(Coded),
+    /// Lists from a new training.
+    Lists(Lists),
+    /// The lists of the next rows.
+    Members(Vec<u32>),
+    Batch(Change),
+    /// The scan gives way to a graph.
+    Whole(Graph),
+}
+
+/// Runs an expression with `space` as the rows that searches compare.
+macro_rules! with_space {
+    ($state:expr, $space:ident => $body:expr) => {{
+        use crate::codes::{Coded, binary::*, half::HalfSpace, int8::CodeSpace, pq::*};
+        let metric = $state.config.metric;
+        match &$state.coded {
+            Coded::Half(halves) => {
+                let $space = &HalfSpace::new(halves, metric);
+                $body
+            }
+            Coded::Int8(codes) => {
+                let $space = &CodeSpace::new(codes, metric);
+                $body
+            }
+            Coded::Binary(Signs {
+                thresholds: Some(thresholds),
+                rows,
+                ..
+            }) => {
+                let $space = &SignSpace::new(rows, thresholds);
+                $body
+            }
+            Coded::Pq(Products {
+                book: Some(book),
+                rows,
+                ..
+            }) => {
+                let $space = &ProductSpace::new(rows, book, metric);
+                $body
+            }
+            Coded::Full | Coded::Binary(_) | Coded::Pq(_) => {
+                let $space = &crate::space::FullSpace::new(&$state.originals, metric);
+                $body
+            }
+        }
+    }};
+}
+pub(crate) use with_space;
+
+/// Runs an expression with `space` as rows that are exact enough to be linked by.
+macro_rules! with_build_space {
+    ($state:expr, $space:ident => $body:expr) => {{
+        use crate::codes::{Coded, half::HalfSpace, int8::CodeSpace};
+        let metric = $state.config.metric;
+        match &$state.coded {
+            Coded::Half(halves) => {
+                let $space = &HalfSpace::new(halves, metric);
+                $body
+            }
+            Coded::Int8(codes) => {
+                let $space = &CodeSpace::new(codes, metric);
+                $body
+            }
+            Coded::Full | Coded::Binary(_) | Coded::Pq(_) => {
+                let $space = &crate::space::FullSpace::new(&$state.originals, metric);
+                $body
+            }
+        }
+    }};
 }
 
 impl State {
@@ -55,61 +123,137 @@ impl State {
             config,
             ids: Vec::new(),
             by_id: HashMap::new(),
-            deleted: Bits::default(),
-            dead: 0,
+            live: Bits::default(),
             originals: Arena::new(padded::<f32>(config.dim)),
             blocks: None,
-            codes: (config.quantization == Quantization::Int8).then(|| Codes::new(config.dim)),
+            coded: Coded::new(&config),
+            graph: None,
+            lists: None,
             payloads: Payloads::default(),
         }
     }
 
-    /// Number of slots, deleted ones included.
+    /// Number of slots, those that are not live included.
     pub fn slots(&self) -> usize {
         self.ids.len()
     }
 
-    pub fn live(&self) -> usize {
-        self.ids.len() - self.dead
+    /// Number of vectors that searches can find.
+    pub fn len(&self) -> usize {
+        self.by_id.len()
     }
 
     /// Bytes of memory that the rows take, without mapped pages.
     pub fn heap_bytes(&self) -> usize {
-        let codes = self.codes.as_ref().map_or(0, |codes| {
-            codes.rows.heap_bytes() + codes.scales.capacity() * 8
-        });
         // A hash table keeps a control byte an entry.
         let map = self.by_id.capacity() * 8 / 7 * (size_of::<(u64, u32)>() + 1);
         self.ids.capacity() * 8
             + map
-            + self.deleted.heap_bytes()
+            + self.live.heap_bytes()
             + self.originals.heap_bytes()
-            + codes
+            + self.coded.heap_bytes()
+            + self.graph.as_ref().map_or(0, Graph::heap_bytes)
+            + self.lists.as_ref().map_or(0, Lists::heap_bytes)
             + self.payloads.heap_bytes()
     }
 
     /// Bytes that one more row takes.
     pub fn row_bytes(&self) -> usize {
-        let codes = self
-            .codes
-            .as_ref()
-            .map_or(0, |codes| codes.rows.stride() + 8);
-        self.originals.stride() * 4 + codes + 8 + 20
+        let links = self.graph.as_ref().map_or(0, Graph::node_bytes);
+        // A slot stands in its list, and its list by the slot.
+        let lists = self.lists.as_ref().map_or(0, |_| 8);
+        self.originals.stride() * 4 + self.coded.row_bytes() + links + lists + 8 + 20
     }
 
-    /// Adds or replaces a row.
-    pub fn upsert(&mut self, row: &Row) {
-        let slot = self.ids.len() as u32;
-        self.ids.push(row.id);
-        self.deleted.push(Bit::Zero);
-        self.originals.push(&row.vector);
-        if let Some(codes) = &mut self.codes {
-            codes.push(&row.vector);
+    /// Adds rows that no search sees yet; returns the first slot.
+    pub fn stage(&mut self, rows: &[Row]) -> u32 {
+        let first = self.ids.len() as u32;
+        for row in rows {
+            self.ids.push(row.id);
+            self.live.push(Bit::Zero);
+            self.originals.push(&row.vector);
+            self.coded.push(&row.vector);
         }
-        self.payloads.set(slot, &row.payload);
-        if let Some(old) = self.by_id.insert(row.id, slot) {
-            self.bury(old);
+        first
+    }
+
+    /// What is next to be done for rows that were staged: trainings, then links or lists.
+    pub fn plan(&self, threads: usize) -> Plan {
+        let slots = self.slots();
+        let Config { dim, shape, .. } = self.config;
+        if self.coded.wants_training(slots)
+            && let Some(coded) = self.coded.trained(&self.originals, dim, shape.seed)
+        {
+            return Plan::Codes(coded);
         }
+        if self.config.wants_lists() {
+            let trained = self.lists.as_ref().map_or(0, |lists| lists.trained);
+            return match &self.lists {
+                _ if codes::wants_training(slots, trained) => {
+                    Plan::Lists(Lists::train(&self.originals, dim, shape.seed, threads))
+                }
+                Some(lists) if lists.slots() < slots => {
+                    Plan::Members(lists.plan(&self.originals, threads))
+                }
+                _ => Plan::Done,
+            };
+        }
+        with_build_space!(self, space => match &self.graph {
+            Some(graph) if graph.nodes() < slots => {
+                let last = slots.min(graph.nodes() + graph.batch());
+                Plan::Batch(graph.plan(space, graph.nodes() as u32..last as u32, threads))
+            }
+            None if self.config.wants_graph(slots) => {
+                let mut graph = Graph::new(shape);
+                graph.grow(space, slots, threads);
+                Plan::Whole(graph)
+            }
+            Some(_) | None => Plan::Done,
+        })
+    }
+
+    /// Writes what was planned; whether there may be more to plan.
+    pub fn apply(&mut self, plan: Plan) -> More {
+        match plan {
+            Plan::Done => return More::No,
+            Plan::Batch(change) => {
+                if let Some(graph) = &mut self.graph {
+                    graph.apply(change);
+                }
+            }
+            Plan::Whole(graph) => self.graph = Some(graph),
+            Plan::Codes(coded) => self.coded = coded,
+            Plan::Lists(lists) => self.lists = Some(lists),
+            Plan::Members(of) => {
+                if let Some(lists) = &mut self.lists {
+                    lists.apply(&of);
+                }
+            }
+        }
+        More::Maybe
+    }
+
+    /// Lets searches see rows that were staged from `first` on, in the place of what their ids had.
+    pub fn publish(&mut self, first: u32, rows: &[Row]) {
+        for (slot, row) in (first..).zip(rows) {
+            self.payloads.set(slot, &row.payload);
+            self.live.set(slot);
+            if let Some(old) = self.by_id.insert(row.id, slot) {
+                self.bury(old);
+            }
+        }
+    }
+
+    /// All three steps, where nobody else reads.
+    pub fn upsert(&mut self, rows: &[Row], threads: usize) {
+        let first = self.stage(rows);
+        loop {
+            let plan = self.plan(threads);
+            if self.apply(plan) == More::No {
+                break;
+            }
+        }
+        self.publish(first, rows);
     }
 
     /// Removes a row; whether there was one.
@@ -124,19 +268,61 @@ impl State {
     }
 
     fn bury(&mut self, slot: u32) {
-        self.deleted.set(slot);
-        self.dead += 1;
+        self.live.clear(slot);
         self.payloads.clear(slot);
     }
 
+    /// A copy with live rows only, numbered anew, whose graph is healed.
+    pub fn compacted(&self, threads: usize) -> Result<Self> {
+        let stay: Vec<u32> = self.live.ones().collect();
+        let mut renumber = vec![u32::MAX; self.slots()];
+        let mut fresh = Self::new(self.config);
+        for (new, old) in (0..).zip(&stay) {
+            renumber[*old as usize] = new;
+            let id = self.ids[*old as usize];
+            let row = Row {
+                id,
+                vector: self.original(*old)?[..self.config.dim].into(),
+                payload: Encoded::parse(self.payloads.text(*old)).unwrap_or_default(),
+            };
+            let rows = std::slice::from_ref(&row);
+            let first = fresh.stage(rows);
+            fresh.publish(first, rows);
+        }
+        if fresh.coded.wants_training(stay.len()) {
+            let Config { dim, shape, .. } = self.config;
+            if let Some(coded) = fresh.coded.trained(&fresh.originals, dim, shape.seed) {
+                fresh.coded = coded;
+            }
+        }
+        fresh.lists = self
+            .lists
+            .as_ref()
+            .filter(|_| stay.len() >= codes::TRAIN_ROWS_MIN)
+            .map(|lists| lists.without(&stay));
+        if self.config.wants_graph(stay.len())
+            && let Some(graph) = &self.graph
+        {
+            let healed = with_build_space!(fresh, space => {
+                graph.without(space, &stay, &renumber, threads)
+            });
+            fresh.graph = Some(healed);
+        }
+        fresh.shrink();
+        Ok(fresh)
+    }
+
     /// Gives back what growing reserved.
-    pub fn shrink(&mut self) {
+    fn shrink(&mut self) {
         self.ids.shrink_to_fit();
         self.by_id.shrink_to_fit();
         self.originals.shrink();
-        if let Some(codes) = &mut self.codes {
-            codes.rows.shrink();
-            codes.scales.shrink_to_fit();
+        self.coded.shrink();
+        if let Some(lists) = &mut self.lists {
+            lists.shrink();
+        }
+        if let Some(graph) = &mut self.graph {
+            graph.shrink();
         }
     }
 
@@ -151,84 +337,18 @@ impl State {
     pub fn payload(&self, slot: u32) -> Option<Value> {
         self.payloads.get(slot)
     }
-
-    /// The slots that a search may return, if not all.
-    fn allowed(&self, filter: Option<&Filter>) -> Option<Bits> {
-        match filter {
-            None if self.dead == 0 => None,
-            None => {
-                let mut bits = self.deleted.clone();
-                bits.invert();
-                Some(bits)
-            }
-            Some(filter) => {
-                let mut bits = filter.matching(&self.payloads, self.slots());
-                bits.and_not(&self.deleted);
-                Some(bits)
-            }
-        }
-    }
-
-    /// The nearest slots with their scores, the nearest first.
-    pub fn nearest(&self, vector: &[f32], want: &Want<'_>) -> Result<Vec<(u32, f32)>> {
-        let probe = Probe::new(vector);
-        let metric = self.config.metric;
-        let allowed = self.allowed(want.filter);
-        let mut pool = Pool::default();
-        pool.reset(want.rerank.max(want.k).min(self.slots()).max(1));
-        let all = 0..self.slots() as u32;
-        match (&self.codes, &allowed) {
-            (Some(codes), None) => {
-                exact::scan(&CodeSpace::new(codes, metric), &probe, all, &mut pool)
-            }
-            (Some(codes), Some(bits)) => {
-                exact::scan(
-                    &CodeSpace::new(codes, metric),
-                    &probe,
-                    bits.ones(),
-                    &mut pool,
-                );
-            }
-            (None, None) => exact::scan(
-                &FullSpace::new(&self.originals, metric),
-                &probe,
-                all,
-                &mut pool,
-            ),
-            (None, Some(bits)) => {
-                exact::scan(
-                    &FullSpace::new(&self.originals, metric),
-                    &probe,
-                    bits.ones(),
-                    &mut pool,
-                );
-            }
-        }
-        self.rank(&probe, &pool, want)
-    }
-
-    /// Orders candidates by the originals and keeps the `k` nearest.
-    fn rank(&self, probe: &Probe, pool: &Pool, want: &Want<'_>) -> Result<Vec<(u32, f32)>> {
-        let full = FullSpace::new(&self.originals, self.config.metric);
-        let mut ranked = Vec::with_capacity(pool.items().len());
-        for near in pool.items() {
-            let slot = near.slot();
-            let distance = full.distance(&probe.full, self.original(slot)?);
-            ranked.push((slot, distance));
-        }
-        ranked.sort_by(|a, b| a.1.total_cmp(&b.1));
-        ranked.truncate(want.k);
-        Ok(ranked
-            .into_iter()
-            .map(|(slot, distance)| (slot, self.config.metric.score(distance)))
-            .filter(|(_, score)| *score >= want.min_score)
-            .collect())
-    }
 }
 
 /// Whether an id was there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Found {
     Yes,
+    No,
+}
+
+/// Whether rows may still be without links.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum More {
+    Maybe,
     No,
 }

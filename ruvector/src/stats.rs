@@ -19,7 +19,7 @@ pub struct Stats {
     pub metric: Metric,
     /// How rows are kept for the search.
     pub quantization: Quantization,
-    /// How neighbours are found now: `exact`.
+    /// How neighbours are found now: `exact`, `hnsw` or `ivf`.
     pub search: &'static str,
     /// The instruction set that the kernels use.
     pub kernels: &'static str,
@@ -27,6 +27,8 @@ pub struct Stats {
     pub heap_bytes: usize,
     /// Bytes of the file that are mapped; the system keeps or drops their pages as it likes.
     pub mapped_bytes: usize,
+    /// Of the mapped bytes those of the originals, of which a search reads a few rows only.
+    pub mapped_original_bytes: usize,
     /// Bytes of the file, 0 in memory.
     pub file_bytes: u64,
     /// Bytes of the file's log since the last snapshot.
@@ -36,19 +38,24 @@ pub struct Stats {
 impl Stats {
     pub(crate) fn of(state: &State, log_bytes: u64, file_bytes: u64) -> Self {
         Self {
-            vectors: state.live(),
-            deleted: state.dead,
+            vectors: state.len(),
+            deleted: state.slots() - state.len(),
             dim: state.config.dim,
             metric: state.config.metric,
             quantization: state.config.quantization,
-            search: "exact",
+            search: match (&state.graph, &state.lists) {
+                (Some(_), _) => "hnsw",
+                (None, Some(_)) => "ivf",
+                (None, None) => "exact",
+            },
             kernels: kernels().name,
             heap_bytes: state.heap_bytes(),
             mapped_bytes: state.originals.mapped_bytes()
-                + state
-                    .codes
-                    .as_ref()
-                    .map_or(0, |codes| codes.rows.mapped_bytes()),
+                + state.coded.mapped_bytes()
+                + state.graph.as_ref().map_or(0, |graph| {
+                    graph.layer0().mapped_bytes() + graph.upper().mapped_bytes()
+                }),
+            mapped_original_bytes: state.originals.mapped_bytes(),
             file_bytes,
             log_bytes,
         }

@@ -3,8 +3,9 @@
 use std::ops::Range;
 use std::path::Path;
 
-use crate::builder::{Config, DIM_MAX, IndexKind, Quantization, ROWS_MAX};
+use crate::builder::{Config, DIM_MAX, EFFORT, IndexKind, LINKS, Quantization, ROWS_MAX};
 use crate::error::{Error, Result};
+use crate::graph::Shape;
 use crate::metric::Metric;
 
 pub(crate) const MAGIC: [u8; 8] = *b"RUVECTOR";
@@ -23,34 +24,57 @@ const CRC: usize = PAGE as usize - 4;
 #[repr(u32)]
 pub(crate) enum Tag {
     Ids = 1,
-    Deleted = 2,
+    Live = 2,
     Originals = 3,
     Blocks = 4,
     Codes = 5,
     Scales = 6,
     Payloads = 7,
+    /// Lowest layer of the graph.
+    Links = 8,
+    Levels = 9,
+    /// Upper layers of the graph.
+    Upper = 10,
+    /// What codes were trained to: a codebook, or thresholds.
+    Book = 11,
+    /// Centres of inverted lists.
+    Centres = 12,
+    /// The list of each slot.
+    Lists = 13,
 }
 
 impl Tag {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 13] = [
         Self::Ids,
-        Self::Deleted,
+        Self::Live,
         Self::Originals,
         Self::Blocks,
         Self::Codes,
         Self::Scales,
         Self::Payloads,
+        Self::Links,
+        Self::Levels,
+        Self::Upper,
+        Self::Book,
+        Self::Centres,
+        Self::Lists,
     ];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Ids => "ids",
-            Self::Deleted => "deleted",
+            Self::Live => "live",
             Self::Originals => "originals",
             Self::Blocks => "blocks",
             Self::Codes => "codes",
             Self::Scales => "scales",
             Self::Payloads => "payloads",
+            Self::Links => "links",
+            Self::Levels => "levels",
+            Self::Upper => "upper",
+            Self::Book => "book",
+            Self::Centres => "centres",
+            Self::Lists => "lists",
         }
     }
 }
@@ -69,6 +93,10 @@ pub(crate) struct Section {
 pub(crate) struct Header {
     pub config: Config,
     pub slots: usize,
+    /// Entry point of the graph.
+    pub entry: Option<u32>,
+    /// Rows at the last training of codes, and of lists; 0 for never.
+    pub trained: [u64; 2],
     /// Where the log starts, which is where the snapshot ends.
     pub log: u64,
     pub sections: Vec<Section>,
@@ -81,17 +109,28 @@ impl Header {
         put(0, &MAGIC);
         put(8, &VERSION.to_le_bytes());
         put(12, &(self.config.dim as u32).to_le_bytes());
+        let (quantization, subspaces) = self.config.quantization.code();
         put(
             16,
             &[
                 self.config.metric.code(),
                 self.config.kind.code(),
-                self.config.quantization.code(),
+                quantization,
             ],
         );
+        put(20, &subspaces.to_le_bytes());
         put(24, &(self.slots as u64).to_le_bytes());
         put(32, &self.log.to_le_bytes());
         put(40, &(self.sections.len() as u32).to_le_bytes());
+        put(44, &(self.config.shape.m as u32).to_le_bytes());
+        put(
+            48,
+            &(self.config.shape.ef_construction as u32).to_le_bytes(),
+        );
+        put(52, &self.entry.unwrap_or(u32::MAX).to_le_bytes());
+        put(56, &self.config.shape.seed.to_le_bytes());
+        put(64, &self.trained[0].to_le_bytes());
+        put(72, &self.trained[1].to_le_bytes());
         for (index, section) in self.sections.iter().enumerate() {
             let at = TABLE + index * ENTRY;
             put(at, &(section.tag as u32).to_le_bytes());
@@ -121,7 +160,7 @@ impl Header {
                 known: VERSION,
             });
         }
-        if crc32c::crc32c(&page[..CRC]) != u32_at(page, CRC) {
+        if !sums_match(&page[..CRC], u32_at(page, CRC)) {
             return Err(bad("its checksum does not match"));
         }
         let dim = u32_at(page, 12) as usize;
@@ -129,13 +168,28 @@ impl Header {
         if version == 0 || dim == 0 || dim > DIM_MAX || slots > ROWS_MAX {
             return Err(bad("a size is out of range"));
         }
+        let shape = Shape {
+            m: u32_at(page, 44) as usize,
+            ef_construction: u32_at(page, 48) as usize,
+            seed: u64_at(page, 56),
+        };
+        if !LINKS.contains(&shape.m) || !EFFORT.contains(&shape.ef_construction) {
+            return Err(bad("an option of the graph is out of range"));
+        }
+        let entry = Some(u32_at(page, 52)).filter(|entry| *entry != u32::MAX);
         let config = Config {
             dim,
+            shape,
             metric: Metric::from_code(page[16]).ok_or_else(|| bad("unknown metric"))?,
             kind: IndexKind::from_code(page[17]).ok_or_else(|| bad("unknown kind"))?,
-            quantization: Quantization::from_code(page[18])
+            quantization: Quantization::from_code(page[18], u16_at(page, 20))
                 .ok_or_else(|| bad("unknown quantization"))?,
         };
+        if let Quantization::Pq { subspaces } = config.quantization
+            && !(1..=dim).contains(&usize::from(subspaces))
+        {
+            return Err(bad("the number of subspaces is out of range"));
+        }
         let log = u64_at(page, 32);
         let count = u32_at(page, 40) as usize;
         if count > Tag::ALL.len() || log > file_bytes || !log.is_multiple_of(PAGE) {
@@ -165,6 +219,8 @@ impl Header {
         Ok(Self {
             config,
             slots,
+            entry,
+            trained: [u64_at(page, 64), u64_at(page, 72)],
             log,
             sections,
         })
@@ -177,6 +233,18 @@ impl Header {
         let length = usize::try_from(section.length).ok()?;
         Some((start..start.checked_add(length)?, section.crc))
     }
+}
+
+/// Whether bytes have a checksum. A fuzzer, which would seldom guess one, is let through to what lies behind.
+pub(crate) fn sums_match(bytes: &[u8], crc: u32) -> bool {
+    cfg!(fuzzing) || crc32c::crc32c(bytes) == crc
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> u16 {
+    bytes
+        .get(at..at + 2)
+        .and_then(|bytes| bytes.try_into().ok())
+        .map_or(0, u16::from_le_bytes)
 }
 
 pub(crate) fn u32_at(bytes: &[u8], at: usize) -> u32 {

@@ -1,19 +1,22 @@
 //! Reading a snapshot: every checksum, length, id and offset is checked before it is used.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use memmap2::Mmap;
 
 use super::blocks::Blocks;
-use super::layout::{BLOCK, Header, PAGE, Tag, corrupt, u32_at};
+use super::layout::{BLOCK, Header, PAGE, Tag, corrupt, sums_match, u32_at};
 use super::map;
 use crate::arena::{Arena, Region, padded};
 use crate::bits::Bits;
-use crate::builder::Quantization;
+use crate::codes::Coded;
+use crate::codes::half::are_finite;
+use crate::codes::int8::Scale;
 use crate::error::{Error, Result};
-use crate::int8::Scale;
+use crate::graph::{self, Graph};
+use crate::lists::Lists;
 use crate::payload::{Encoded, PAYLOAD_BYTES_MAX};
 use crate::state::State;
 
@@ -21,17 +24,26 @@ use crate::state::State;
 pub(crate) struct Mapped {
     originals: Arena<f32>,
     blocks: Blocks,
-    codes: Option<Arena<i8>>,
+    codes: Option<Region>,
+    slots: usize,
+    links: Option<Links>,
+    path: PathBuf,
+}
+
+/// The rows of a graph.
+struct Links {
+    layer0: Arena<u32>,
+    upper: Arena<u32>,
 }
 
 impl Mapped {
     /// Maps the rows of a snapshot; their checksums are not looked at.
-    pub fn of(map: &Arc<Mmap>, header: &Header, path: &Path) -> Result<Self> {
+    pub fn of(file: &File, map: &Arc<Mmap>, header: &Header, path: &Path) -> Result<Self> {
         let config = header.config;
         let bad = |tag: Tag| corrupt(path, tag.name(), "its length does not fit the header");
         let region = |tag: Tag| {
             let (range, _) = header.range(tag).ok_or_else(|| bad(tag))?;
-            Ok(Region::new(Arc::clone(map), range))
+            Ok(Region::Shared(Arc::clone(map), range))
         };
         let originals = Arena::mapped(
             padded::<f32>(config.dim),
@@ -39,32 +51,63 @@ impl Mapped {
             region(Tag::Originals)?,
         )
         .ok_or_else(|| bad(Tag::Originals))?;
-        let codes = match config.quantization {
-            Quantization::None => None,
-            Quantization::Int8 => Some(
-                Arena::mapped(padded::<i8>(config.dim), header.slots, region(Tag::Codes)?)
-                    .ok_or_else(|| bad(Tag::Codes))?,
-            ),
-        };
+        // Codes that need a training have no section before it.
+        let codes = header.range(Tag::Codes).map(|_| region(Tag::Codes));
         let (range, _) = header.range(Tag::Blocks).ok_or_else(|| bad(Tag::Blocks))?;
         let sums = bytemuck::pod_collect_to_vec::<u8, u32>(&map[range]);
         if sums.len() != originals.region_bytes().len().div_ceil(BLOCK) {
             return Err(bad(Tag::Blocks));
         }
+        let rows = |tag: Tag, stride: usize| -> Result<Arena<u32>> {
+            let (range, _) = header.range(tag).ok_or_else(|| bad(tag))?;
+            let size = stride * size_of::<u32>();
+            if range.len() % size != 0 || range.end > map.len() {
+                return Err(bad(tag));
+            }
+            if range.is_empty() {
+                return Ok(Arena::new(stride));
+            }
+            let count = range.len() / size;
+            let region = Region::Private(map::private(file, range, path)?);
+            Arena::mapped(stride, count, region).ok_or_else(|| bad(tag))
+        };
+        let links = match header.range(Tag::Links) {
+            Some(_) => Some(Links {
+                layer0: rows(Tag::Links, graph::stride0(config.shape.m))?,
+                upper: rows(Tag::Upper, graph::stride_upper(config.shape.m))?,
+            }),
+            None => None,
+        };
         Ok(Self {
             originals,
             blocks: Blocks::new(path.into(), sums),
-            codes,
+            codes: codes.transpose()?,
+            slots: header.slots,
+            links,
+            path: path.into(),
         })
     }
 
     /// Puts the mapped rows in the place of those in memory, which they equal.
-    pub fn attach(self, state: &mut State) {
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if the section of codes is too short.
+    pub fn attach(self, state: &mut State) -> Result<()> {
         state.originals = self.originals;
         state.blocks = Some(self.blocks);
-        if let (Some(codes), Some(rows)) = (&mut state.codes, self.codes) {
-            codes.rows = rows;
+        if let (Some(rows), Some(region)) = (state.coded.rows_mut(), self.codes)
+            && !rows.map(self.slots, region)
+        {
+            return Err(corrupt(
+                &self.path,
+                Tag::Codes.name(),
+                "its length does not fit the header",
+            ));
         }
+        if let (Some(graph), Some(links)) = (&mut state.graph, self.links) {
+            graph.attach(links.layer0, links.upper);
+        }
+        Ok(())
     }
 }
 
@@ -102,30 +145,100 @@ pub(crate) fn load(file: &File, path: &Path) -> Result<Loaded> {
     if state.ids.len() != slots {
         return Err(bad(Tag::Ids, "its length does not fit the header"));
     }
-    let words = bytemuck::pod_collect_to_vec(section(Tag::Deleted)?);
-    state.deleted = Bits::from_words(words, slots)
-        .ok_or_else(|| bad(Tag::Deleted, "its length does not fit the header"))?;
-    state.dead = state.deleted.count();
-    state.by_id.reserve(slots - state.dead);
+    let words = bytemuck::pod_collect_to_vec(section(Tag::Live)?);
+    state.live = Bits::from_words(words, slots)
+        .ok_or_else(|| bad(Tag::Live, "its length does not fit the header"))?;
+    state.by_id.reserve(state.live.count());
     for (slot, id) in state.ids.iter().enumerate() {
         let slot = slot as u32;
-        if !state.deleted.get(slot) && state.by_id.insert(*id, slot).is_some() {
+        if state.live.get(slot) && state.by_id.insert(*id, slot).is_some() {
             return Err(bad(Tag::Ids, "an id stands twice"));
         }
     }
     section(Tag::Blocks)?;
-    if let Some(codes) = &mut state.codes {
-        if section(Tag::Codes)?.contains(&0x80) {
-            return Err(bad(Tag::Codes, "a code is out of range"));
-        }
-        codes.scales = scales(section(Tag::Scales)?, slots, path)?;
-    } else {
+    codes(&mut state, &header, &section, path)?;
+    if matches!(state.coded, Coded::Full) {
         // Without codes the search itself reads the originals.
         section(Tag::Originals)?;
     }
+    if header.range(Tag::Lists).is_some() {
+        let of: Vec<u32> = bytemuck::pod_collect_to_vec(section(Tag::Lists)?);
+        let values: Vec<f32> = bytemuck::pod_collect_to_vec(section(Tag::Centres)?);
+        let mut centres = Arena::new(padded::<f32>(header.config.dim));
+        values
+            .chunks(centres.stride())
+            .for_each(|row| centres.push(row));
+        let trained = usize::try_from(header.trained[1]).unwrap_or(usize::MAX);
+        let fits = of.len() == slots && values.iter().all(|x| x.is_finite());
+        state.lists = Some(fits)
+            .filter(|fits| *fits)
+            .and_then(|_| Lists::from_parts(centres, of, trained))
+            .ok_or_else(|| bad(Tag::Lists, "a list is out of range"))
+            .map(Some)?;
+    }
     payloads(&mut state, section(Tag::Payloads)?).map_err(|why| bad(Tag::Payloads, why))?;
-    Mapped::of(&map, &header, path)?.attach(&mut state);
+    let mut mapped = Mapped::of(file, &map, &header, path)?;
+    if let Some(links) = mapped.links.take() {
+        section(Tag::Links)?;
+        section(Tag::Upper)?;
+        let levels = section(Tag::Levels)?.to_vec();
+        if levels.len() != slots {
+            return Err(bad(Tag::Levels, "its length does not fit the header"));
+        }
+        let shape = header.config.shape;
+        let graph = Graph::from_parts(shape, links.layer0, levels, links.upper, header.entry)
+            .map_err(|why| bad(Tag::Links, why))?;
+        state.graph = Some(graph);
+    }
+    mapped.attach(&mut state)?;
     Ok(Loaded { state, header, log })
+}
+
+/// Reads what codes were trained to and checks the codes, which are mapped later.
+fn codes<'m>(
+    state: &mut State,
+    header: &Header,
+    section: &impl Fn(Tag) -> Result<&'m [u8]>,
+    path: &Path,
+) -> Result<()> {
+    let bad = |tag: Tag, why: &str| corrupt(path, tag.name(), why);
+    let range = || bad(Tag::Codes, "a code is out of range");
+    let trained = usize::try_from(header.trained[0]).unwrap_or(usize::MAX);
+    let has_book = header.range(Tag::Book).is_some();
+    match &mut state.coded {
+        Coded::Full => {}
+        Coded::Half(_) => {
+            let bits: Vec<u16> = bytemuck::pod_collect_to_vec(section(Tag::Codes)?);
+            if !are_finite(&bits) {
+                return Err(range());
+            }
+        }
+        Coded::Int8(codes) => {
+            if section(Tag::Codes)?.contains(&0x80) {
+                return Err(range());
+            }
+            codes.scales = scales(section(Tag::Scales)?, header.slots, path)?;
+        }
+        Coded::Binary(signs) if has_book => {
+            section(Tag::Codes)?;
+            let thresholds: Vec<f32> = bytemuck::pod_collect_to_vec(section(Tag::Book)?);
+            if thresholds.len() != signs.dim || !thresholds.iter().all(|x| x.is_finite()) {
+                return Err(bad(Tag::Book, "a threshold is out of range"));
+            }
+            (signs.thresholds, signs.trained) = (Some(thresholds), trained);
+        }
+        Coded::Pq(products) if has_book => {
+            section(Tag::Codes)?;
+            let values = bytemuck::pod_collect_to_vec(section(Tag::Book)?);
+            let book = products
+                .book_of(values)
+                .ok_or_else(|| bad(Tag::Book, "a trained part is out of range"))?;
+            (products.book, products.trained) = (Some(book), trained);
+        }
+        // Written before the training.
+        Coded::Binary(_) | Coded::Pq(_) => {}
+    }
+    Ok(())
 }
 
 /// The bytes of a section whose checksum matches.
@@ -133,7 +246,7 @@ fn verified<'m>(map: &'m Mmap, header: &Header, tag: Tag, path: &Path) -> Result
     let bad = |why: &str| corrupt(path, tag.name(), why);
     let (range, crc) = header.range(tag).ok_or_else(|| bad("it is missing"))?;
     let bytes = map.get(range).ok_or_else(|| bad("it ends too early"))?;
-    if crc32c::crc32c(bytes) != crc {
+    if !sums_match(bytes, crc) {
         return Err(bad("its checksum does not match"));
     }
     Ok(bytes)
@@ -159,7 +272,7 @@ fn payloads(state: &mut State, mut bytes: &[u8]) -> std::result::Result<(), &'st
         let payload = Encoded::parse(text).ok_or("an entry is no JSON object")?;
         state
             .payloads
-            .check(&payload)
+            .check([&payload])
             .map_err(|_| "it has too many fields")?;
         state.payloads.set(slot, &payload);
         next = slot + 1;

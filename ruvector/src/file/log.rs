@@ -99,7 +99,7 @@ fn whole(log: &[u8], at: usize) -> Option<usize> {
     }
     let length = HEAD.checked_add(u32_at(rest, 4) as usize)?;
     let record = rest.get(..length)?;
-    (sum(record) == u32_at(record, 16)).then_some(length)
+    (cfg!(fuzzing) || sum(record) == u32_at(record, 16)).then_some(length)
 }
 
 /// Whether a valid record behind `torn` says that `torn` was durable.

@@ -1,9 +1,10 @@
 //! Mapping a file: the only place of the crate, beside the kernels, that needs `unsafe`.
 
 use std::fs::File;
+use std::ops::Range;
 use std::path::Path;
 
-use memmap2::{Mmap, MmapOptions};
+use memmap2::{Mmap, MmapMut, MmapOptions};
 
 use crate::error::{Error, Result};
 
@@ -14,4 +15,16 @@ pub(crate) fn shared(file: &File, length: usize, path: &Path) -> Result<Mmap> {
     // keeps other instances of this crate away. Another program that truncates the file while it
     // is open can end the process (SIGBUS), as with every mapped database; README says so.
     unsafe { MmapOptions::new().len(length).map(file) }.map_err(Error::io("cannot map", path))
+}
+
+/// Maps a part of the file; pages that are written become copies that the file never sees.
+pub(crate) fn private(file: &File, range: Range<usize>, path: &Path) -> Result<MmapMut> {
+    // SAFETY: as for `shared`.
+    unsafe {
+        MmapOptions::new()
+            .offset(range.start as u64)
+            .len(range.len())
+            .map_copy(file)
+    }
+    .map_err(Error::io("cannot map", path))
 }

@@ -21,6 +21,9 @@ use crate::error::{Error, Result};
 use crate::state::{Row, State};
 pub(crate) use load::Mapped;
 
+/// Most rows that are published at once.
+pub(crate) const CHUNK: usize = 1024;
+
 /// The file of an open index, locked.
 #[derive(Debug)]
 pub(crate) struct Store {
@@ -69,19 +72,7 @@ impl Store {
         } = load::load(&file, path)?;
         let replay =
             log::replay(&log, state.config.dim).map_err(|why| layout::corrupt(path, "log", why))?;
-        for change in replay.changes {
-            match change {
-                log::Change::Upsert(row) => {
-                    state.payloads.check(&row.payload).map_err(|_| {
-                        layout::corrupt(path, "log", "payloads have too many fields")
-                    })?;
-                    state.upsert(&row);
-                }
-                log::Change::Delete(id) => {
-                    state.delete(id);
-                }
-            }
-        }
+        redo(&mut state, replay.changes, path)?;
         if replay.valid < log.len() {
             file.set_len(header.log + replay.valid as u64)
                 .map_err(Error::io("cannot cut the torn end of", path))?;
@@ -145,7 +136,7 @@ impl Store {
         (self.length, self.durable, self.dirty) = (0, 0, false);
         let mapped = snapshot::sync_folder(&self.path)
             .and_then(|()| map::shared(&self.file, header.log as usize, &self.path))
-            .and_then(|map| Mapped::of(&Arc::new(map), &header, &self.path));
+            .and_then(|map| Mapped::of(&self.file, &Arc::new(map), &header, &self.path));
         self.broken = mapped.is_err();
         mapped
     }
@@ -207,6 +198,35 @@ impl Store {
     pub fn file_bytes(&self) -> u64 {
         self.start + self.length
     }
+}
+
+/// Applies the changes of a log, neighbouring upserts together.
+fn redo(state: &mut State, changes: Vec<log::Change>, path: &Path) -> Result<()> {
+    let mut rows: Vec<Row> = Vec::new();
+    let store = |state: &mut State, rows: &mut Vec<Row>| {
+        state
+            .payloads
+            .check(rows.iter().map(|row| &row.payload))
+            .map_err(|_| layout::corrupt(path, "log", "payloads have too many fields"))?;
+        state.upsert(rows, 1);
+        rows.clear();
+        Ok(())
+    };
+    for change in changes {
+        match change {
+            log::Change::Upsert(row) => {
+                rows.push(row);
+                if rows.len() == CHUNK {
+                    store(state, &mut rows)?;
+                }
+            }
+            log::Change::Delete(id) => {
+                store(state, &mut rows)?;
+                state.delete(id);
+            }
+        }
+    }
+    store(state, &mut rows)
 }
 
 fn lock(file: &File, path: &Path) -> Result<()> {

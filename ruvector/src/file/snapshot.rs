@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::blocks::BlockSums;
 use super::layout::{Header, PAGE, Section, Tag};
+use crate::codes::Coded;
 use crate::error::{Error, Result};
 use crate::state::State;
 
@@ -66,8 +67,8 @@ pub(crate) fn write(file: &File, path: &Path, state: &State) -> Result<Header> {
     };
     writer.put(&[0; PAGE as usize])?;
     writer.section(Tag::Ids, |w| w.put(bytemuck::cast_slice(&state.ids)))?;
-    writer.section(Tag::Deleted, |w| {
-        w.put(bytemuck::cast_slice(state.deleted.words()))
+    writer.section(Tag::Live, |w| {
+        w.put(bytemuck::cast_slice(state.live.words()))
     })?;
     let mut sums = BlockSums::default();
     writer.section(Tag::Originals, |w| {
@@ -78,9 +79,10 @@ pub(crate) fn write(file: &File, path: &Path, state: &State) -> Result<Header> {
     })?;
     let sums = sums.finish();
     writer.section(Tag::Blocks, |w| w.put(bytemuck::cast_slice(&sums)))?;
-    if let Some(codes) = &state.codes {
-        writer.section(Tag::Codes, |w| codes.rows.pieces(|bytes| w.put(bytes)))?;
-        writer.section(Tag::Scales, |w| w.put(bytemuck::cast_slice(&codes.scales)))?;
+    codes(&mut writer, &state.coded)?;
+    if let Some(lists) = &state.lists {
+        writer.section(Tag::Centres, |w| lists.centres.pieces(|bytes| w.put(bytes)))?;
+        writer.section(Tag::Lists, |w| w.put(bytemuck::cast_slice(&lists.of)))?;
     }
     writer.section(Tag::Payloads, |w| {
         for slot in 0..state.slots() as u32 {
@@ -93,10 +95,20 @@ pub(crate) fn write(file: &File, path: &Path, state: &State) -> Result<Header> {
         }
         Ok(())
     })?;
+    if let Some(graph) = &state.graph {
+        writer.section(Tag::Links, |w| graph.layer0().pieces(|bytes| w.put(bytes)))?;
+        writer.section(Tag::Levels, |w| w.put(graph.levels()))?;
+        writer.section(Tag::Upper, |w| graph.upper().pieces(|bytes| w.put(bytes)))?;
+    }
     writer.pad()?;
     let header = Header {
         config: state.config,
         slots: state.slots(),
+        entry: state.graph.as_ref().and_then(|graph| graph.entry()),
+        trained: [
+            state.coded.trained_rows() as u64,
+            state.lists.as_ref().map_or(0, |lists| lists.trained) as u64,
+        ],
         log: writer.at,
         sections: writer.sections,
     };
@@ -108,6 +120,34 @@ pub(crate) fn write(file: &File, path: &Path, state: &State) -> Result<Header> {
     drop(out);
     file.sync_all().map_err(io("cannot sync"))?;
     Ok(header)
+}
+
+/// The rows that searches compare, and what they were trained to.
+fn codes(writer: &mut Writer<'_>, coded: &Coded) -> Result<()> {
+    match coded {
+        Coded::Full => Ok(()),
+        Coded::Half(halves) => {
+            writer.section(Tag::Codes, |w| halves.rows.pieces(|bytes| w.put(bytes)))
+        }
+        Coded::Int8(codes) => {
+            writer.section(Tag::Codes, |w| codes.rows.pieces(|bytes| w.put(bytes)))?;
+            writer.section(Tag::Scales, |w| w.put(bytemuck::cast_slice(&codes.scales)))
+        }
+        Coded::Binary(signs) => {
+            let Some(thresholds) = &signs.thresholds else {
+                return Ok(());
+            };
+            writer.section(Tag::Codes, |w| signs.rows.pieces(|bytes| w.put(bytes)))?;
+            writer.section(Tag::Book, |w| w.put(bytemuck::cast_slice(thresholds)))
+        }
+        Coded::Pq(products) => {
+            let Some(book) = &products.book else {
+                return Ok(());
+            };
+            writer.section(Tag::Codes, |w| products.rows.pieces(|bytes| w.put(bytes)))?;
+            writer.section(Tag::Book, |w| w.put(bytemuck::cast_slice(&book.values)))
+        }
+    }
 }
 
 /// Makes a rename in the folder of `path` durable.

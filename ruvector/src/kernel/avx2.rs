@@ -1,4 +1,4 @@
-//! AVX2 + FMA: every x86-64 machine since about 2013.
+//! AVX2 + FMA + F16C: every x86-64 machine since about 2013.
 
 use std::arch::x86_64::*;
 
@@ -6,7 +6,10 @@ use super::Kernels;
 
 /// The table, if this machine has the instructions.
 pub(super) fn kernels() -> Option<Kernels> {
-    let has = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+    let has = is_x86_feature_detected!("avx2")
+        && is_x86_feature_detected!("fma")
+        && is_x86_feature_detected!("f16c")
+        && is_x86_feature_detected!("popcnt");
     has.then_some(Kernels {
         name: "avx2",
         // SAFETY: the table is only handed out after the features were detected.
@@ -17,6 +20,12 @@ pub(super) fn kernels() -> Option<Kernels> {
         dot_i8: |a, b| unsafe { dot_i8(a, b) },
         // SAFETY: the table is only handed out after the features were detected.
         dot_i8_x4: |a, rows| unsafe { dot_i8_x4(a, rows) },
+        // SAFETY: the table is only handed out after the features were detected.
+        dot_f16: |a, b| unsafe { dot_f16(a, b) },
+        // SAFETY: the table is only handed out after the features were detected.
+        l2_f16: |a, b| unsafe { l2_f16(a, b) },
+        // SAFETY: the table is only handed out after the features were detected.
+        hamming: |a, b| unsafe { hamming(a, b) },
     })
 }
 
@@ -122,4 +131,47 @@ fn dot_i8_x4(a: &[i8], rows: [&[i8]; 4]) -> [i32; 4] {
         at += 32;
     }
     sums.map(|sum| sum_i32(sum))
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+fn dot_f16(a: &[f32], b: &[u16]) -> f32 {
+    let mut sums = [_mm256_setzero_ps(); 2];
+    for (a, b) in a.chunks_exact(16).zip(b.chunks_exact(16)) {
+        for (lane, sum) in sums.iter_mut().enumerate() {
+            // SAFETY: both chunks have 16 values, `lane * 8 + 8 <= 16`.
+            let (x, y) = unsafe {
+                (
+                    _mm256_loadu_ps(a.as_ptr().add(lane * 8)),
+                    _mm256_cvtph_ps(_mm_loadu_si128(b.as_ptr().add(lane * 8).cast())),
+                )
+            };
+            *sum = _mm256_fmadd_ps(x, y, *sum);
+        }
+    }
+    sum_f32(_mm256_add_ps(sums[0], sums[1]))
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+fn l2_f16(a: &[f32], b: &[u16]) -> f32 {
+    let mut sums = [_mm256_setzero_ps(); 2];
+    for (a, b) in a.chunks_exact(16).zip(b.chunks_exact(16)) {
+        for (lane, sum) in sums.iter_mut().enumerate() {
+            // SAFETY: both chunks have 16 values, `lane * 8 + 8 <= 16`.
+            let (x, y) = unsafe {
+                (
+                    _mm256_loadu_ps(a.as_ptr().add(lane * 8)),
+                    _mm256_cvtph_ps(_mm_loadu_si128(b.as_ptr().add(lane * 8).cast())),
+                )
+            };
+            let d = _mm256_sub_ps(x, y);
+            *sum = _mm256_fmadd_ps(d, d, *sum);
+        }
+    }
+    sum_f32(_mm256_add_ps(sums[0], sums[1]))
+}
+
+#[target_feature(enable = "avx2,popcnt")]
+fn hamming(a: &[u64], b: &[u64]) -> u32 {
+    // With `popcnt` this is one instruction a word.
+    a.iter().zip(b).map(|(a, b)| (a ^ b).count_ones()).sum()
 }

@@ -1,7 +1,7 @@
 //! Distance kernels: one table of functions, chosen once for the machine that the code runs on.
 //!
 //! Rows are padded with zeros to 64 bytes, so no kernel has a tail: `f32` rows have a multiple of
-//! 16 components, `i8` rows a multiple of 64. Zeros add nothing to any of the sums. Codes lie in
+//! 16 components, halves of 32, `i8` rows a multiple of 64, bits of 512. Zeros add nothing to any of the sums. Codes lie in
 //! -127..=127 (never -128), which is what the sign trick of the AVX2 kernel needs.
 //!
 //! Integer kernels equal the scalar one exactly; float kernels differ by the order of the sum only.
@@ -26,6 +26,12 @@ pub(crate) struct Kernels {
     pub dot_i8: fn(&[i8], &[i8]) -> i32,
     /// Inner products of one row with four: loads of the first row are shared.
     pub dot_i8_x4: fn(&[i8], [&[i8]; 4]) -> [i32; 4],
+    /// Inner product of floats with the bits of halves.
+    pub dot_f16: fn(&[f32], &[u16]) -> f32,
+    /// Squared Euclidean distance of floats to the bits of halves.
+    pub l2_f16: fn(&[f32], &[u16]) -> f32,
+    /// Number of bits that differ.
+    pub hamming: fn(&[u64], &[u64]) -> u32,
 }
 
 /// The fastest table that this machine runs.
@@ -41,6 +47,25 @@ fn available() -> Vec<Kernels> {
     #[cfg(target_arch = "x86_64")]
     tables.extend(avx2::kernels());
     tables
+}
+
+/// Asks the memory system for the lines of a row that will be read soon.
+#[inline(always)]
+pub(crate) fn prefetch<T>(row: &[T]) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        let start = row.as_ptr().cast::<i8>();
+        let mut at = 0;
+        while at < size_of_val(row) {
+            // SAFETY: a prefetch is a hint: the program cannot see what it reads, it cannot fault,
+            // and `start + at` lies inside `row`.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(start.add(at)) };
+            at += 64;
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = row;
 }
 
 #[cfg(test)]
@@ -83,6 +108,29 @@ mod tests {
                     prop_assert_eq!(found, naive(&rows[0], row), "{}", table.name);
                     prop_assert_eq!((table.dot_i8)(&rows[0], row), naive(&rows[0], row), "{}", table.name);
                 }
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn half_kernels_equal_the_double_sum_within_rounding((a, b) in floats()) {
+            let bits: Vec<u16> = b.iter().map(|x| half::f16::from_f32(*x).to_bits()).collect();
+            let halves = || bits.iter().map(|bits| half::f16::from_bits(*bits).to_f64());
+            let dot: f64 = a.iter().zip(halves()).map(|(x, y)| f64::from(*x) * y).sum();
+            let l2: f64 = a.iter().zip(halves()).map(|(x, y)| (f64::from(*x) - y).powi(2)).sum();
+            let bound = a.len() as f64 * f64::from(f32::EPSILON) * 4.0;
+            for table in available() {
+                prop_assert!((f64::from((table.dot_f16)(&a, &bits)) - dot).abs() <= bound, "{}", table.name);
+                prop_assert!((f64::from((table.l2_f16)(&a, &bits)) - l2).abs() <= bound, "{}", table.name);
+            }
+        }
+
+        #[test]
+        fn bits_that_differ_are_counted(a in proptest::collection::vec(any::<u64>(), 8), b in proptest::collection::vec(any::<u64>(), 8)) {
+            let naive = (0..512).filter(|at| (a[at / 64] ^ b[at / 64]) >> (at % 64) & 1 == 1).count();
+            for table in available() {
+                prop_assert_eq!((table.hamming)(&a, &b) as usize, naive, "{}", table.name);
             }
         }
     }

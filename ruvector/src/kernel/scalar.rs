@@ -8,6 +8,9 @@ pub(super) const KERNELS: Kernels = Kernels {
     l2_f32,
     dot_i8,
     dot_i8_x4,
+    dot_f16,
+    l2_f16,
+    hamming,
 };
 
 const LANES: usize = 16;
@@ -29,6 +32,28 @@ fn dot_f32(a: &[f32], b: &[f32]) -> f32 {
 
 fn l2_f32(a: &[f32], b: &[f32]) -> f32 {
     lanes(a, b, |x, y| (x - y) * (x - y))
+}
+
+fn halves(a: &[f32], b: &[u16], term: impl Fn(f32, f32) -> f32) -> f32 {
+    let mut sums = [0.0_f32; LANES];
+    for (a, b) in a.chunks_exact(LANES).zip(b.chunks_exact(LANES)) {
+        for (sum, (x, y)) in sums.iter_mut().zip(a.iter().zip(b)) {
+            *sum += term(*x, half::f16::from_bits(*y).to_f32());
+        }
+    }
+    sums.iter().sum()
+}
+
+fn dot_f16(a: &[f32], b: &[u16]) -> f32 {
+    halves(a, b, |x, y| x * y)
+}
+
+fn l2_f16(a: &[f32], b: &[u16]) -> f32 {
+    halves(a, b, |x, y| (x - y) * (x - y))
+}
+
+fn hamming(a: &[u64], b: &[u64]) -> u32 {
+    a.iter().zip(b).map(|(a, b)| (a ^ b).count_ones()).sum()
 }
 
 fn dot_i8(a: &[i8], b: &[i8]) -> i32 {

@@ -3,8 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use ruvector::{Index, Metric, Quantization, Storage};
+use ruvector::{Index, IndexKind, Metric, Quantization, Storage};
 use serde_json::json;
+
+use crate::common::Random;
 
 const DIM: usize = 9;
 
@@ -138,4 +140,73 @@ fn a_flipped_bit_is_an_error_or_changes_no_answer() {
             }
         }
     }
+}
+
+/// Damages a file with a graph, lists or codes at random places: an error, or the answers of before.
+fn flips(count: usize) {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = Random(9).clustered(1100, DIM);
+    let file = folder.path().join("damaged");
+    let kinds = [
+        (IndexKind::Hnsw, Quantization::Int8),
+        (IndexKind::Hnsw, Quantization::F16),
+        (IndexKind::IvfPq, Quantization::Pq { subspaces: 3 }),
+        (IndexKind::Ivf, Quantization::Binary),
+        (IndexKind::Exact, Quantization::None),
+    ];
+    let mut random = Random(10);
+    for (kind, quantization) in kinds {
+        let path = folder
+            .path()
+            .join(format!("{kind:?}-{}", quantization.name()));
+        let index = Index::builder(DIM)
+            .metric(Metric::L2)
+            .kind(kind)
+            .quantization(quantization)
+            .storage(Storage::File(path.clone()))
+            .build()
+            .unwrap();
+        let ids: Vec<u64> = (0..1090).collect();
+        let payloads = ids.iter().map(|id| json!({"n": id})).collect();
+        index
+            .upsert_batch(&ids, &rows[..1090].concat(), payloads)
+            .unwrap();
+        index.snapshot().unwrap();
+        for id in 1090..1100 {
+            index
+                .upsert(id, &rows[id as usize], json!({"n": id}))
+                .unwrap();
+        }
+        index.flush().unwrap();
+        let ask = |index: &Index, n: usize| index.search(&rows[n * 90], 5).run();
+        let before: Vec<_> = (0..12).map(|n| ask(&index, n).unwrap()).collect();
+        drop(index);
+        let whole = fs::read(&path).unwrap();
+        for _ in 0..count / kinds.len() {
+            let at = (random.next() % whole.len() as u64) as usize;
+            let mut damaged = whole.clone();
+            damaged[at] ^= (random.next() % 255) as u8 + 1;
+            fs::write(&file, &damaged).unwrap();
+            let Ok(index) = Index::open(&file) else {
+                continue;
+            };
+            // Damage of the log's end may take the last changes, never change an answer.
+            let all = index.len() == 1100;
+            let n = (random.next() % 12) as usize;
+            if let (true, Ok(hits)) = (all, ask(&index, n)) {
+                assert_eq!(hits, before[n], "{kind:?}: byte {at}");
+            }
+        }
+    }
+}
+
+#[test]
+fn bytes_flipped_at_random_are_errors_or_change_nothing() {
+    flips(250);
+}
+
+#[test]
+#[ignore = "takes about a minute"]
+fn ten_thousand_bytes_flipped_at_random_are_errors_or_change_nothing() {
+    flips(10_000);
 }

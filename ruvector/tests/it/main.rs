@@ -8,7 +8,12 @@
     reason = "tests"
 )]
 
+mod codes;
+mod common;
+mod crash;
 mod file;
+mod graph;
 mod recall;
 mod refusals;
 mod search;
+mod threads;

@@ -1,34 +1,9 @@
 //! Recall on real vectors: eight-bit codes with rerank against full precision.
 
-use std::path::PathBuf;
-
 use ruvector::{Index, Metric, Quantization};
 use serde_json::Value;
 
-/// SIFT descriptors; none, with a word on stderr, where they are absent.
-fn sift() -> Option<Vec<Vec<f32>>> {
-    let root = std::env::var_os("EDGEWEAVE_DATA").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data")),
-        PathBuf::from,
-    );
-    let path = root.join("vectors/sift-5k-128.tsv");
-    let Ok(text) = std::fs::read_to_string(&path) else {
-        eprintln!("skipped: {} is absent (set EDGEWEAVE_DATA)", path.display());
-        return None;
-    };
-    let row = |line: &str| {
-        line.split('\t')
-            .take(128)
-            .map(|x| x.trim().parse().unwrap())
-            .collect()
-    };
-    Some(
-        text.lines()
-            .filter(|line| !line.is_empty())
-            .map(row)
-            .collect(),
-    )
-}
+use crate::common::sift;
 
 #[test]
 fn codes_with_rerank_find_what_full_precision_finds_on_real_descriptors() {

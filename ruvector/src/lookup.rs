@@ -1,0 +1,194 @@
+//! Finding the nearest rows: by a scan or through the graph, with or without a filter.
+//!
+//! The planner compares the rows that each way would touch. A scan touches the `m` rows that
+//! qualify, in the order of memory. A walk through the graph touches about `effort * 2M * n / m`
+//! rows in random order, each some times dearer than one of a scan. Where few qualify the scan wins
+//! and is exact; where most do, the walk ignores the filter on its way; between, it steps over rows
+//! that do not qualify. A walk that comes back with too few is followed by a scan, so there are
+//! always `k` hits when `k` rows qualify.
+
+use std::borrow::Cow;
+
+use crate::bits::Bits;
+use crate::codes::Coded;
+use crate::codes::int8::{CodeSpace, Reach};
+use crate::error::Result;
+use crate::exact;
+use crate::filter::Filter;
+use crate::graph::{Guide, Scratch};
+use crate::pool::Pool;
+use crate::space::{FullSpace, Probe, Space};
+use crate::state::{State, with_space};
+
+/// How many times dearer a row of a walk is than a row of a scan.
+const WALK_COST: usize = 2;
+/// How many times dearer a row of an inverted list is than a row of a scan.
+const LIST_COST: usize = 2;
+/// From this share of qualifying rows on a walk passes through all rows.
+const PASS_SHARE: f64 = 0.3;
+
+/// What a search wants.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Want<'f> {
+    pub k: usize,
+    /// Room of the pool that is walked.
+    pub effort: usize,
+    /// How many candidates are ranked again by the originals.
+    pub rerank: usize,
+    pub filter: Option<&'f Filter>,
+    pub min_score: f32,
+}
+
+impl State {
+    /// The slots that a search may return, if not all.
+    fn allowed(&self, filter: Option<&Filter>) -> Option<Cow<'_, Bits>> {
+        match filter {
+            None if self.len() == self.slots() => None,
+            None => Some(Cow::Borrowed(&self.live)),
+            Some(filter) => {
+                let mut bits = filter.matching(&self.payloads, self.slots());
+                bits.and(&self.live);
+                Some(Cow::Owned(bits))
+            }
+        }
+    }
+
+    /// The nearest slots with their scores, the nearest first.
+    pub fn nearest(
+        &self,
+        vector: &[f32],
+        want: &Want<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<Vec<(u32, f32)>> {
+        let allowed = self.allowed(want.filter);
+        let mut probe = std::mem::take(&mut scratch.probe);
+        probe.set(vector);
+        with_space!(self, space => {
+            space.derive(&mut probe);
+            self.candidates(space, &probe, want, allowed.as_deref(), scratch);
+        });
+        let found = self.rank(&probe, &scratch.found, want);
+        scratch.probe = probe;
+        found
+    }
+
+    /// Puts the slots that are worth ranking into `scratch.found`.
+    fn candidates<S: Space>(
+        &self,
+        space: &S,
+        probe: &Probe,
+        want: &Want<'_>,
+        allowed: Option<&Bits>,
+        scratch: &mut Scratch,
+    ) {
+        let slots = self.slots();
+        let room = want.rerank.max(want.k).min(slots).max(1);
+        scratch.found.reset(room);
+        let matching = allowed.map_or(slots, Bits::count);
+        if matching == 0 {
+            return;
+        }
+        let effort = want.effort.max(room);
+        let scan = matching;
+        let walked = if let Some(graph) = self.graph.as_ref().filter(|graph| graph.nodes() > 0) {
+            let walk = effort
+                .saturating_mul(2 * self.config.shape.m * WALK_COST)
+                .saturating_mul(slots)
+                / matching;
+            walk < scan && {
+                let share = matching as f64 / slots as f64;
+                match allowed {
+                    None => graph.nearest(space, probe, effort, Guide::All, scratch),
+                    Some(bits) if share >= PASS_SHARE => {
+                        let wider = (effort as f64 / share) as usize;
+                        graph.nearest(space, probe, wider, Guide::Among(bits), scratch);
+                    }
+                    Some(bits) => {
+                        graph.nearest(space, probe, effort, Guide::Over(bits), scratch);
+                    }
+                }
+                true
+            }
+        } else if let Some(lists) = &self.lists {
+            let cost = lists.cost(want.effort).saturating_mul(LIST_COST);
+            cost < scan && {
+                let metric = self.config.metric;
+                lists.nearest(space, probe, metric, want.effort, allowed, scratch);
+                true
+            }
+        } else {
+            false
+        };
+        if walked && scratch.found.items().len() >= want.k.min(matching) {
+            return;
+        }
+        scratch.found.reset(room);
+        let pool = &mut scratch.found;
+        match allowed {
+            None => exact::scan(space, probe, 0..slots as u32, pool),
+            Some(bits) => exact::scan(space, probe, bits.ones(), pool),
+        }
+    }
+
+    /// Orders candidates by the originals and keeps the `k` nearest.
+    fn rank(&self, probe: &Probe, pool: &Pool, want: &Want<'_>) -> Result<Vec<(u32, f32)>> {
+        let full = FullSpace::new(&self.originals, self.config.metric);
+        let items = pool.items();
+        let mut ranked = Vec::with_capacity(items.len());
+        for (at, near) in items.iter().enumerate() {
+            if let Some(later) = items.get(at + 2) {
+                full.fetch(later.slot());
+            }
+            let slot = near.slot();
+            let distance = full.distance(&probe.full, self.original(slot)?);
+            ranked.push((slot, distance));
+        }
+        ranked.sort_by(|a, b| a.1.total_cmp(&b.1));
+        ranked.truncate(want.k);
+        Ok(ranked
+            .into_iter()
+            .map(|(slot, distance)| (slot, self.config.metric.score(distance)))
+            .filter(|(_, score)| *score >= want.min_score)
+            .collect())
+    }
+
+    /// Every slot that scores at least `min_score`, the nearest first. Exact: codes only rule out
+    /// rows that cannot reach the score by the bound on their error.
+    pub fn within(
+        &self,
+        vector: &[f32],
+        min_score: f32,
+        filter: Option<&Filter>,
+    ) -> Result<Vec<(u32, f32)>> {
+        let mut probe = Probe::default();
+        probe.set(vector);
+        let metric = self.config.metric;
+        let full = FullSpace::new(&self.originals, metric);
+        let reach = match &self.coded {
+            Coded::Int8(codes) => {
+                CodeSpace::new(codes, metric).derive(&mut probe);
+                Some(Reach::new(&probe, codes, metric))
+            }
+            _ => None,
+        };
+        let mut found = Vec::new();
+        let mut look = |slot: u32| {
+            if let Some(reach) = &reach
+                && reach.best(slot) < min_score
+            {
+                return Ok(());
+            }
+            let score = metric.score(full.distance(&probe.full, self.original(slot)?));
+            if score >= min_score {
+                found.push((slot, score));
+            }
+            Ok(())
+        };
+        match self.allowed(filter) {
+            None => (0..self.slots() as u32).try_for_each(&mut look)?,
+            Some(bits) => bits.ones().try_for_each(&mut look)?,
+        }
+        found.sort_by(|a, b| b.1.total_cmp(&a.1));
+        Ok(found)
+    }
+}

@@ -1,0 +1,200 @@
+//! Every way to keep rows and every way to look for them: recall, files, growth, filters, deletes.
+
+use ruvector::{Error, Filter, Index, IndexKind, Metric, Quantization, Storage};
+use serde_json::{Value, json};
+
+use crate::common::{Random, nearest, overlap, sift};
+
+const KINDS: [IndexKind; 3] = [IndexKind::Exact, IndexKind::Hnsw, IndexKind::Ivf];
+
+fn quantizations(dim: usize) -> [Quantization; 5] {
+    let subspaces = (dim / 4) as u16;
+    [
+        Quantization::None,
+        Quantization::F16,
+        Quantization::Int8,
+        Quantization::Pq { subspaces },
+        Quantization::Binary,
+    ]
+}
+
+fn fill(index: &Index, first: u64, rows: &[Vec<f32>], payload: impl Fn(u64) -> Value) {
+    let ids: Vec<u64> = (first..).take(rows.len()).collect();
+    let payloads = ids.iter().map(|id| payload(*id)).collect();
+    index.upsert_batch(&ids, &rows.concat(), payloads).unwrap();
+}
+
+fn ids(index: &Index, query: &[f32], effort: usize) -> Vec<u64> {
+    let hits = index.search(query, 10).effort(effort).run().unwrap();
+    hits.iter().map(|hit| hit.id).collect()
+}
+
+fn recall(index: &Index, rows: &[Vec<f32>], queries: &[Vec<f32>], effort: usize) -> f64 {
+    let numbered = (0..).zip(rows).map(|(id, row)| (id, row.as_slice()));
+    let shares = queries.iter().map(|query| {
+        overlap(
+            &ids(index, query, effort),
+            &nearest(numbered.clone(), query, 10),
+        )
+    });
+    shares.sum::<f64>() / queries.len() as f64
+}
+
+#[test]
+fn every_kind_with_every_code_finds_the_neighbours_of_real_descriptors() {
+    let Some(rows) = sift() else { return };
+    let (base, queries) = rows.split_at(4900);
+    for kind in KINDS {
+        for quantization in quantizations(128) {
+            let index = Index::builder(128)
+                .metric(Metric::L2)
+                .kind(kind)
+                .quantization(quantization)
+                .build()
+                .unwrap();
+            fill(&index, 0, base, |_| Value::Null);
+            let recall = recall(&index, base, queries, 256);
+            let wanted = match quantization {
+                Quantization::Binary => 0.75,
+                _ => 0.97,
+            };
+            let name = format!("{kind:?} {}", quantization.name());
+            eprintln!("{name}: recall@10 {recall:.3}");
+            assert!(recall >= wanted, "{name}: recall@10 {recall}");
+        }
+    }
+}
+
+#[test]
+fn an_index_of_every_kind_opens_as_it_was_and_goes_on() {
+    let dim = 24;
+    let rows = Random(5).clustered(2600, dim);
+    let folder = tempfile::tempdir().unwrap();
+    for kind in KINDS {
+        for quantization in quantizations(dim) {
+            let name = format!("{kind:?} {}", quantization.name());
+            let path = folder.path().join(&name);
+            let builder = || {
+                Index::builder(dim)
+                    .kind(kind)
+                    .quantization(quantization)
+                    .storage(Storage::File(path.clone()))
+            };
+            let answers = |index: &Index| -> Vec<Vec<u64>> {
+                rows[..20].iter().map(|row| ids(index, row, 96)).collect()
+            };
+            // Below the first training, past it through the log, and from a snapshot.
+            let index = builder().build().unwrap();
+            fill(&index, 0, &rows[..500], |_| Value::Null);
+            index.snapshot().unwrap();
+            fill(&index, 500, &rows[500..2000], |_| Value::Null);
+            let before = answers(&index);
+            drop(index);
+            let index = builder().build().unwrap();
+            assert_eq!(answers(&index), before, "{name}: from the log");
+            index.snapshot().unwrap();
+            assert_eq!(answers(&index), before, "{name}: mapped");
+            drop(index);
+            Index::verify(&path).unwrap();
+            let index = Index::open(&path).unwrap();
+            assert_eq!(answers(&index), before, "{name}: from the snapshot");
+            fill(&index, 2000, &rows[2000..], |_| Value::Null);
+            let hits = index.search(&rows[2500], 1).run().unwrap();
+            assert_eq!(hits[0].id, 2500, "{name}");
+        }
+    }
+}
+
+#[test]
+fn lists_give_k_hits_whenever_k_match_and_only_such() {
+    let rows = Random(6).clustered(4000, 16);
+    let index = Index::builder(16).kind(IndexKind::IvfPq).build().unwrap();
+    assert_eq!(index.quantization(), Quantization::Pq { subspaces: 4 });
+    fill(&index, 0, &rows, |id| json!({"n": id}));
+    assert_eq!(index.stats().search, "ivf");
+    for below in [4000_u64, 2000, 400, 40, 10, 3] {
+        for query in &rows[..20] {
+            let filter = Filter::parse(&format!("n < {below}")).unwrap();
+            let hits = index.search(query, 10).filter(filter).run().unwrap();
+            assert_eq!(hits.len() as u64, below.min(10));
+            assert!(hits.iter().all(|hit| hit.id < below));
+        }
+    }
+}
+
+#[test]
+fn lists_and_codes_outlive_churn_and_compaction() {
+    let rows = Random(7).clustered(4000, 32);
+    for quantization in quantizations(32) {
+        let builder = || {
+            Index::builder(32)
+                .metric(Metric::L2)
+                .kind(IndexKind::Ivf)
+                .quantization(quantization)
+        };
+        let (left, right) = rows.split_at(2000);
+        let churned = builder().build().unwrap();
+        fill(&churned, 0, right, |_| Value::Null);
+        fill(&churned, 0, left, |_| Value::Null);
+        churned.compact().unwrap();
+        assert_eq!(
+            (churned.stats().vectors, churned.stats().deleted),
+            (2000, 0)
+        );
+        let fresh = builder().build().unwrap();
+        fill(&fresh, 0, left, |_| Value::Null);
+        let queries = &right[..80];
+        let (old, new) = (
+            recall(&churned, left, queries, 192),
+            recall(&fresh, left, queries, 192),
+        );
+        let name = quantization.name();
+        assert!(old >= new - 0.03, "{name}: {old} after churn, {new} fresh");
+    }
+}
+
+#[test]
+fn hamming_counts_bits_exactly_in_every_representation() {
+    let mut random = Random(8);
+    let bits = |random: &mut Random| -> Vec<f32> {
+        (0..96)
+            .map(|_| if random.unit() > 0.0 { 1.0 } else { -1.0 })
+            .collect()
+    };
+    let rows: Vec<Vec<f32>> = (0..600).map(|_| bits(&mut random)).collect();
+    let query = bits(&mut random);
+    let differ = |row: &[f32]| row.iter().zip(&query).filter(|(a, b)| a != b).count() as f32;
+    let mut wanted: Vec<f32> = rows.iter().map(|row| -differ(row)).collect();
+    wanted.sort_by(|a, b| b.total_cmp(a));
+    for quantization in quantizations(96) {
+        let index = Index::builder(96)
+            .metric(Metric::Hamming)
+            .kind(IndexKind::Exact)
+            .quantization(quantization)
+            .build()
+            .unwrap();
+        fill(&index, 0, &rows, |_| Value::Null);
+        let hits = index.search(&query, 10).rerank(600).run().unwrap();
+        let found: Vec<f32> = hits.iter().map(|hit| hit.score).collect();
+        assert_eq!(found, wanted[..10], "{}", quantization.name());
+        for hit in hits {
+            assert_eq!(hit.score, -differ(&rows[hit.id as usize]));
+        }
+    }
+}
+
+#[test]
+fn subspaces_that_cannot_be_are_refused() {
+    for subspaces in [0, 9] {
+        let built = Index::builder(8)
+            .quantization(Quantization::Pq { subspaces })
+            .build();
+        assert!(matches!(
+            built,
+            Err(Error::Option {
+                option: "subspaces",
+                ..
+            })
+        ));
+    }
+}
