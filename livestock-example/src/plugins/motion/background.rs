@@ -3,15 +3,18 @@
 //! Each frame is first explained by the background under another light, `frame = gain * mean + offset`,
 //! fitted to the pixels that agree (iteratively reweighted least squares on a grid). What remains
 //! unexplained beyond the frame's own noise is foreground. The mean follows slow changes where nothing is,
-//! and follows a hundred times slower where something stands, so that an animal that does not move stays
-//! visible for minutes. Linear in the pixels.
+//! and takes days to follow where something stands, so that an animal that does not move stays visible for
+//! hours and leaves no ghost. Linear in the pixels.
+
+use std::time::Duration;
 
 /// Frames from which the mean is learnt at the start.
 const LEARN_FRAMES: u32 = 6;
 /// How fast the mean follows where nothing is.
 const FOLLOW: f32 = 0.02;
-/// How fast the mean follows where something stands.
-const FOLLOW_UNDER: f32 = 0.0001;
+/// How long the mean takes to follow where something stands: an animal that rested for hours must not
+/// leave a ghost of itself where it lay.
+const FOLLOW_UNDER: Duration = Duration::from_secs(48 * 3600);
 /// The grid of the fit: each so many pixels across and down.
 const GRID: usize = 4;
 const FIT_ROUNDS: usize = 4;
@@ -55,8 +58,8 @@ impl Background {
     }
 
     /// Takes a frame, three bytes a pixel; [`Background::mask`] is then its foreground, empty while the
-    /// background is still learnt.
-    pub fn push(&mut self, rgb: &[u8]) {
+    /// background is still learnt. `elapsed` is the time since the frame before.
+    pub fn push(&mut self, rgb: &[u8], elapsed: Duration) {
         for (luma, pixel) in self.luma.iter_mut().zip(rgb.chunks_exact(3)) {
             let [r, g, b] = [
                 u32::from(pixel[0]),
@@ -76,6 +79,7 @@ impl Background {
         }
         let (gain, offset, noise) = self.light();
         self.threshold = CHANGE_MIN.max(CHANGE_NOISE * noise);
+        let under = (elapsed.as_secs_f32() / FOLLOW_UNDER.as_secs_f32()).min(FOLLOW);
         let pixels = self
             .mean
             .iter_mut()
@@ -85,7 +89,7 @@ impl Background {
             *lit = gain * *mean + offset;
             let change = luma - *lit;
             *mask = change.abs() > self.threshold;
-            let follow = if *mask { FOLLOW_UNDER } else { FOLLOW };
+            let follow = if *mask { under } else { FOLLOW };
             // The mean stays in the light that it was learnt in.
             *mean += follow * change / gain;
         }
@@ -162,6 +166,8 @@ fn median(values: &mut [f32]) -> f32 {
 mod tests {
     use super::*;
 
+    const FRAME: Duration = Duration::from_millis(200);
+
     fn ramp(gain: f32, offset: f32) -> Vec<u8> {
         (0..64 * 48)
             .flat_map(|i| [((i % 64) as f32 * 2.0 * gain + 40.0 * gain + offset) as u8; 3])
@@ -172,33 +178,35 @@ mod tests {
     fn another_light_is_no_foreground_and_a_thing_is() {
         let mut background = Background::new(64, 48);
         for _ in 0..10 {
-            background.push(&ramp(1.0, 0.0));
+            background.push(&ramp(1.0, 0.0), FRAME);
         }
         let mut dusk = ramp(0.6, 10.0);
-        background.push(&dusk);
+        background.push(&dusk, FRAME);
         assert_eq!(background.mask.iter().filter(|m| **m).count(), 0);
         for y in 10..20 {
             for x in 30..36 {
                 dusk[(y * 64 + x) * 3..][..3].fill(250);
             }
         }
-        background.push(&dusk);
+        background.push(&dusk, FRAME);
         assert_eq!(background.mask.iter().filter(|m| **m).count(), 60);
     }
 
     #[test]
-    fn a_thing_that_stands_still_stays_visible() {
+    fn a_thing_that_stands_still_for_hours_stays_visible_and_leaves_no_ghost() {
         let mut background = Background::new(64, 48);
         for _ in 0..10 {
-            background.push(&ramp(1.0, 0.0));
+            background.push(&ramp(1.0, 0.0), FRAME);
         }
         let mut picture = ramp(1.0, 0.0);
         for y in 10..20 {
             picture[(y * 64 + 30) * 3..][..18].fill(250);
         }
         for _ in 0..1000 {
-            background.push(&picture);
+            background.push(&picture, Duration::from_secs(10));
         }
         assert_eq!(background.mask.iter().filter(|m| **m).count(), 60);
+        background.push(&ramp(1.0, 0.0), FRAME);
+        assert_eq!(background.mask.iter().filter(|m| **m).count(), 0);
     }
 }

@@ -11,6 +11,8 @@ const ENOUGH: usize = 5;
 const SPLIT_ROUNDS: usize = 8;
 /// Cattle are this many times wider than high: distances down count so much more.
 const WIDE: f32 = 1.7;
+/// The share of its box that an animal fills.
+const SOLID: f32 = 0.7;
 
 /// Areas of single animals by the height of their feet.
 #[derive(Default)]
@@ -43,6 +45,11 @@ impl Herd {
         let third = areas.len() / 3;
         Some(*areas.select_nth_unstable_by(third, f32::total_cmp).1)
     }
+}
+
+/// The height of an animal that covers so many pixels.
+pub(super) fn height(pixels: f32) -> f32 {
+    (pixels / (WIDE * SOLID)).sqrt()
 }
 
 fn index(foot: f32) -> usize {

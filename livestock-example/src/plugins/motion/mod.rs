@@ -15,6 +15,7 @@ mod blobs;
 mod herd;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::detection::{Detection, Label, Rect};
 use crate::frame::{CameraId, Frame};
@@ -22,6 +23,7 @@ use crate::frame::{CameraId, Frame};
 use super::descriptor::{DESCRIPTOR_LENGTH, describe};
 use super::{Detector, DetectorError};
 use crate::runner::Description;
+use crate::time::Timestamp;
 use background::Background;
 use blobs::{Blob, blobs, close_gaps};
 use herd::Herd;
@@ -34,6 +36,8 @@ const AREA_MIN: f32 = 0.0008;
 const PERSON_UPRIGHT: (f32, f32) = (1.7, 4.5);
 /// A person's height as a share of the picture's.
 const PERSON_HEIGHT: (f32, f32) = (0.07, 0.6);
+/// A person is at least so high, in heights of an animal.
+const PERSON_TO_CATTLE: f32 = 1.0;
 /// One animal is at least this many times wider than high, and at most that many.
 const CATTLE_WIDE: (f32, f32) = (1.15, 2.6);
 /// Cattle cover at least this share of the picture; less is a dog, or noise.
@@ -57,6 +61,9 @@ struct Eye {
     background: Background,
     herd: Herd,
     scratch: Vec<bool>,
+    /// When the last frame was taken.
+    at: Option<Timestamp>,
+    /// The number of the last frame.
     last: u64,
 }
 
@@ -105,12 +112,17 @@ impl Eye {
             background: Background::new(width, height),
             herd: Herd::default(),
             scratch: Vec::new(),
+            at: None,
             last: 0,
         }
     }
 
     fn look(&mut self, frame: &Frame, width: usize, height: usize) -> Vec<Detection> {
-        self.background.push(frame.rgb());
+        let elapsed = self
+            .at
+            .map_or(Duration::ZERO, |before| frame.at.since(before));
+        self.at = Some(frame.at);
+        self.background.push(frame.rgb(), elapsed);
         let mut mask = self.background.mask.clone();
         close_gaps(&mut mask, &mut self.scratch, width);
         let pixels = (width * height) as f32;
@@ -174,7 +186,11 @@ impl Eye {
         let solid = blob.pixels.len() as f32 / (w * h);
         let foot = (blob.y1 + 1) as f32 / height as f32;
         let share = blob.pixels.len() as f32 / (width * height) as f32;
-        if is_person(&blob, width, height) && solid >= SOLID_MIN {
+        let animal = self
+            .herd
+            .area(foot)
+            .map(|area| herd::height(area * (width * height) as f32));
+        if is_person(&blob, width, height, animal) && solid >= SOLID_MIN {
             return vec![(Label::Person, blob)];
         }
         if share < CATTLE_AREA {
@@ -198,7 +214,7 @@ impl Eye {
         let animals = animals.min(ANIMALS_MAX) as usize;
         let name = |part: Blob| {
             (
-                if is_person(&part, width, height) {
+                if is_person(&part, width, height, animal) {
                     Label::Person
                 } else {
                     Label::Cattle
@@ -213,12 +229,15 @@ impl Eye {
     }
 }
 
-/// Whether a blob has the shape of a person that is seen whole.
-fn is_person(blob: &Blob, width: usize, height: usize) -> bool {
+/// Whether a blob has the shape of a person that is seen whole; where the height of an `animal` is known
+/// in pixels, a person is not much lower.
+fn is_person(blob: &Blob, width: usize, height: usize, animal: Option<f32>) -> bool {
     // At the picture's side only a part is seen, and the part's shape says little.
     let cut = blob.x0 == 0 || blob.x1 + 1 == width;
     let upright = blob.height() as f32 / blob.width() as f32;
     let tall = blob.height() as f32 / height as f32;
-    !cut && (PERSON_UPRIGHT.0..=PERSON_UPRIGHT.1).contains(&upright)
+    let grown = animal.is_none_or(|animal| blob.height() as f32 >= PERSON_TO_CATTLE * animal);
+    !cut && grown
+        && (PERSON_UPRIGHT.0..=PERSON_UPRIGHT.1).contains(&upright)
         && (PERSON_HEIGHT.0..=PERSON_HEIGHT.1).contains(&tall)
 }
