@@ -1,0 +1,5 @@
+"""The run-time prompt selector."""
+
+from ._native import Choice, PromptSet
+
+__all__ = ["Choice", "PromptSet"]
