@@ -11,7 +11,18 @@ import numpy.typing as npt
 _Json: TypeAlias = None | bool | int | float | str | Sequence["_Json"] | dict[str, "_Json"]
 
 __version__: Final[str]
-__all__: list[str]
+__all__ = [
+    "AgentDb",
+    "Choice",
+    "ClosedError",
+    "CorruptError",
+    "Engine",
+    "Error",
+    "Index",
+    "PromptSet",
+    "Transaction",
+    "__version__",
+]
 
 class Error(Exception):
     """Any failure of edgeweave."""
