@@ -55,6 +55,7 @@ mod document;
 mod error;
 mod event;
 mod leaf;
+pub mod list;
 mod query;
 mod schema;
 mod store;

@@ -9,6 +9,8 @@
 
 mod crash;
 mod files;
+mod list;
+mod list_model;
 mod log;
 mod merge;
 mod queries;

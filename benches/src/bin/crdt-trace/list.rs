@@ -1,0 +1,87 @@
+//! The engine of this project.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use agentdb::ReplicaId;
+use agentdb::list::{List, Merged, Version};
+
+use crate::plan::{Plan, Step};
+use crate::replay::{Edit, Failure, Replica};
+
+impl<'t> Replica<'t> for List {
+    const NAME: &'static str = "edgeweave";
+    type Version = Version;
+
+    fn create(index: usize) -> Result<Self, Failure> {
+        Ok(Self::new(ReplicaId::new(index as u64 + 1)))
+    }
+
+    fn edit(&mut self, edit: Edit<'t>) -> Result<(), Failure> {
+        self.delete(edit.position, edit.deleted)?;
+        self.insert(edit.position, edit.inserted)?;
+        Ok(())
+    }
+
+    fn version(&mut self) -> Version {
+        Self::version(self)
+    }
+
+    fn join(version: &mut Version, other: &Version) {
+        version.join(other);
+    }
+
+    fn delta(&mut self, _to: usize, known: &Version) -> Result<Vec<u8>, Failure> {
+        Ok(self.delta_since(known))
+    }
+
+    fn merge(&mut self, _from: usize, delta: Vec<u8>) -> Result<(), Failure> {
+        match Self::merge(self, &delta)? {
+            Merged::New | Merged::Known => Ok(()),
+            Merged::Waits => Err("a delta came before what it builds upon".into()),
+        }
+    }
+
+    fn text(&mut self) -> Result<String, Failure> {
+        Ok(Self::text(self))
+    }
+
+    fn encode(&mut self) -> Result<Vec<u8>, Failure> {
+        Ok(Self::encode(self)?)
+    }
+}
+
+/// Adds UTF-16 positions to edits, by replaying them and looking at the text before each.
+pub fn with_utf16<'t>(
+    plan: &Plan,
+    mut edits: Vec<Vec<Edit<'t>>>,
+) -> Result<Vec<Vec<Edit<'t>>>, Failure> {
+    let mut lists = Vec::with_capacity(plan.replicas);
+    for index in 0..plan.replicas {
+        lists.push(List::create(index)?);
+    }
+    let mut mail: BTreeMap<(usize, usize), VecDeque<Vec<u8>>> = BTreeMap::new();
+    for step in &plan.steps {
+        match *step {
+            Step::Edit { replica, txn } => {
+                let list = &mut lists[replica];
+                for edit in &mut edits[txn] {
+                    let text = List::text(list);
+                    let mut letters = text.chars().map(char::len_utf16);
+                    edit.position_utf16 = letters.by_ref().take(edit.position).sum();
+                    edit.deleted_utf16 = letters.take(edit.deleted).sum();
+                    Replica::edit(list, *edit)?;
+                }
+            }
+            Step::Send { from, to } => {
+                let delta = lists[from].delta_since(&lists[to].version());
+                mail.entry((from, to)).or_default().push_back(delta);
+            }
+            Step::Merge { from, to } => {
+                let next = mail.get_mut(&(from, to)).and_then(VecDeque::pop_front);
+                let delta = next.ok_or("a plan that merges what was not sent")?;
+                Replica::merge(&mut lists[to], from, delta)?;
+            }
+        }
+    }
+    Ok(edits)
+}
