@@ -87,9 +87,10 @@ impl Model {
         let place = |id: Option<Id>| id.and_then(|id| self.find(id));
         let left = place(item.left);
         let right = place(item.right).unwrap_or(self.items.len());
-        let mut found = left.map_or(0, |left| left + 1);
+        let first = left.map_or(0, |left| left + 1);
+        let mut found = first;
         let mut scanning = false;
-        for at in found..=self.items.len() {
+        for at in first..=self.items.len() {
             if !scanning {
                 found = at;
             }

@@ -123,7 +123,11 @@ impl Trace {
         if !file.start_content.is_empty() {
             begin_with(&mut txns, file.start_content);
         }
-        let named = txns.iter().map(|txn| txn.agent() + 1).max().unwrap_or(1);
+        let named = txns
+            .iter()
+            .map(|txn| txn.agent().saturating_add(1))
+            .max()
+            .unwrap_or(1);
         let agents = file.num_agents.unwrap_or(named).max(1);
         if agents > AGENTS_MAX {
             return Err(TraceError::Agents { found: agents });
