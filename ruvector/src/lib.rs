@@ -43,6 +43,8 @@ compile_error!("ruvector maps little-endian files, so it needs a little-endian m
 mod arena;
 mod bits;
 mod builder;
+pub mod cache;
+mod embedder;
 mod error;
 mod exact;
 mod file;
@@ -57,6 +59,7 @@ mod lookup;
 mod metric;
 mod payload;
 mod pool;
+pub mod retriever;
 mod search;
 mod space;
 mod state;
@@ -65,6 +68,7 @@ mod stats;
 pub use builder::{
     AUTO_SCAN_BYTES, DIM_MAX, IndexBuilder, IndexKind, Quantization, ROWS_MAX, Storage,
 };
+pub use embedder::{BoxError, Embedder};
 pub use error::{Error, Result};
 pub use filter::{FILTER_BYTES_MAX, FILTER_DEPTH_MAX, Filter};
 pub use index::{Entry, Index};

@@ -8,9 +8,15 @@
     reason = "tests"
 )]
 
+mod adaptive;
+mod cache;
 mod common;
+mod embedder;
 mod file;
 mod graph;
+mod lookalikes;
 mod recall;
 mod refusals;
+mod retriever;
 mod search;
+mod tiers;
