@@ -182,22 +182,26 @@ fn names_differ(a: &Marks, b: &Marks) -> bool {
     order(a, b) != order(b, a)
 }
 
-/// Whether some "x to y" of one is "y to x" in the other.
+/// Whether two topic words stand on exchanged sides of a word that gives roles: "x to y", "y to x".
 fn exchanged(a: &Marks, b: &Marks) -> bool {
-    let pairs = |marks: &Marks| -> HashSet<(String, String)> {
+    let sides = |marks: &Marks, direction: &str| -> Option<[HashSet<String>; 2]> {
         let words = &marks.words;
-        let topic = |word: &&Word| !word.plain;
-        let at = (0..words.len()).filter(|at| DIRECTIONS.contains(&words[*at].lower.as_str()));
-        at.filter_map(|at| {
-            let before = words[..at].iter().rev().find(topic)?;
-            let after = words[at + 1..].iter().find(topic)?;
-            Some((before.stem.clone(), after.stem.clone()))
-        })
-        .collect()
+        let at = words.iter().position(|word| word.lower == direction)?;
+        let topic = |side: &[Word]| -> HashSet<String> {
+            let topic = side.iter().filter(|word| !word.plain);
+            topic.map(|word| word.stem.clone()).collect()
+        };
+        Some([topic(&words[..at]), topic(&words[at + 1..])])
     };
-    let (a, b) = (pairs(a), pairs(b));
-    a.iter().any(|(x, y)| {
-        x != y && b.contains(&(y.clone(), x.clone())) && !a.contains(&(y.clone(), x.clone()))
+    DIRECTIONS.iter().any(|direction| {
+        let (Some(a), Some(b)) = (sides(a, direction), sides(b, direction)) else {
+            return false;
+        };
+        let crossed = |from: usize, to: usize| {
+            let mut words = a[from].intersection(&b[to]);
+            words.any(|word| !a[to].contains(word) && !b[from].contains(word))
+        };
+        crossed(0, 1) && crossed(1, 0)
     })
 }
 

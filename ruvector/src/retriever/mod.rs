@@ -222,7 +222,7 @@ impl Retrieval<'_> {
         let pool = match (diverse, self.pool) {
             (false, _) => self.k,
             (true, Some(pool)) => pool.max(self.k),
-            (true, None) => self.k.saturating_mul(4).max(20).min(K_MAX).max(self.k),
+            (true, None) => self.k.saturating_mul(4).clamp(20, K_MAX).max(self.k),
         };
         let query = self.retriever.embedder.embed(self.question)?;
         let index = &self.retriever.index;
