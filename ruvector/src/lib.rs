@@ -27,6 +27,8 @@
 //!
 //! With a file the same calls are durable ([`IndexBuilder::file`], [`Index::flush`], [`Index::open`]).
 //!
+//! [`cache`] finds answers by meaning, [`retriever`] passages of documents; both are built on the index.
+//!
 //! # What it is not
 //! No server, no cluster, no embedding model: vectors come from the caller. One process has a file
 //! open at a time.

@@ -35,6 +35,8 @@ pub struct Counters {
     pub compute_errors: u64,
     /// Answers that were stored.
     pub stored: u64,
+    /// Answers that were computed and given but could not be stored.
+    pub store_errors: u64,
     /// Answers that a later one of the same text replaced.
     pub replaced: u64,
     /// Answers that were not stored because they exceed the budget alone.

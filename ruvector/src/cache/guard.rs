@@ -233,10 +233,8 @@ fn by_topic(a: &Marks, b: &Marks) -> Verdict {
             .filter(|word| !other.iter().any(|other| variants(&word.stem, &other.stem)))
             .count()
     };
-    let known: HashSet<&str> = b.topic().collect();
-    let shared = a.topic().any(|word| known.contains(word));
     match (novel(&ours, &theirs), novel(&theirs, &ours)) {
-        (1, 1) | (0, 1) | (1, 0) if shared => Verdict::Doubtful(Difference::Substitution),
+        (1, 1) | (0, 1) | (1, 0) => Verdict::Doubtful(Difference::Substitution),
         _ => Verdict::Agree,
     }
 }

@@ -178,7 +178,13 @@ impl<V> SemanticCache<V> {
             return Ok(self.shared(answer));
         }
         let answer = self.computed(compute)?;
-        self.store(key.0, key.1, &look.vector, answer.clone(), now)?;
+        // The answer was paid for: it is given even if it cannot be kept.
+        if self
+            .store(key.0, key.1, &look.vector, answer.clone(), now)
+            .is_err()
+        {
+            self.count(|counters| counters.store_errors += 1);
+        }
         leader.land(answer.clone());
         Ok(Found {
             answer,

@@ -99,14 +99,6 @@ impl Marks {
         marks
     }
 
-    /// The stems that carry the topic, in order.
-    pub fn topic(&self) -> impl Iterator<Item = &str> {
-        self.words
-            .iter()
-            .filter(|word| !word.plain)
-            .map(|word| word.stem.as_str())
-    }
-
     /// Whether the text has this word in any inflection.
     pub fn has(&self, lower: &str) -> bool {
         let wanted = stem(lower);

@@ -106,8 +106,8 @@ impl Retriever {
     ///
     /// # Errors
     /// [`Error::TextTooLong`], [`Error::Option`] for an id over [`DOCUMENT_ID_MAX`] or more than [`CHUNKS_MAX`]
-    /// chunks, [`Error::PayloadNotObject`], [`Error::Unsupported`] for a taken name, [`Error::Embed`]: then
-    /// nothing was changed. The errors of [`Index::upsert_batch`] may leave the document removed.
+    /// chunks, [`Error::PayloadNotObject`], [`Error::Unsupported`] for a taken name, [`Error::Embed`], the
+    /// errors of [`Index::upsert_batch`]. Nothing was changed, except after [`Error::Io`].
     pub fn add(&self, document: u64, text: &str, metadata: Value) -> Result<usize> {
         let first = first_id(document)?;
         if text.len() > DOCUMENT_BYTES_MAX {
@@ -137,8 +137,9 @@ impl Retriever {
         }
         let ids: Vec<u64> = (first..).take(ranges.len()).collect();
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        self.remove_from(first)?;
+        let before = self.count(first)?;
         self.index.upsert_batch(&ids, &vectors, payloads)?;
+        self.remove_chunks(first + ids.len() as u64..first + before)?;
         Ok(ids.len())
     }
 
@@ -149,19 +150,26 @@ impl Retriever {
     pub fn remove(&self, document: u64) -> Result<bool> {
         let first = first_id(document)?;
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(self.remove_from(first)? > 0)
+        let count = self.count(first)?;
+        self.remove_chunks(first..first + count)?;
+        Ok(count > 0)
     }
 
-    /// Chunks are numbered without gaps; the last goes first, so that a crash leaves no gap.
-    fn remove_from(&self, first: u64) -> Result<u64> {
+    /// Number of chunks that a document has; they are numbered without gaps.
+    fn count(&self, first: u64) -> Result<u64> {
         let mut count = 0;
         while count < CHUNKS_MAX as u64 && self.index.get(first + count)?.is_some() {
             count += 1;
         }
-        for id in (first..first + count).rev() {
+        Ok(count)
+    }
+
+    /// The last goes first, so that a crash leaves no gap.
+    fn remove_chunks(&self, ids: Range<u64>) -> Result<()> {
+        for id in ids.rev() {
             self.index.delete(id)?;
         }
-        Ok(count)
+        Ok(())
     }
 
     /// Describes the search for the `k` passages that answer a question.

@@ -10,6 +10,7 @@ use ruvector::cache::{
 };
 use ruvector::{BoxError, Embedder, Error};
 
+use crate::common::Random;
 use crate::embedder::embedder;
 
 const MINUTE: i64 = 60_000;
@@ -202,6 +203,21 @@ fn an_error_is_never_stored() {
 }
 
 #[test]
+fn an_answer_that_cannot_be_stored_is_given_nevertheless() {
+    let zero = Embedder::new("zero", 2, |_| Ok::<_, BoxError>(vec![0.0, 0.0]));
+    let cache = SemanticCache::builder(zero.unwrap().into())
+        .build()
+        .unwrap();
+    let found = cache.get_or_compute("n", "q", T0, || Ok::<_, Error>(answer("x")));
+    assert_eq!(found.unwrap().value(), "x");
+    assert!(matches!(
+        cache.put("n", "q", answer("x"), T0),
+        Err(Error::ZeroVector)
+    ));
+    assert_eq!((cache.counters().store_errors, cache.bytes()), (1, 0));
+}
+
+#[test]
 fn one_thread_computes_and_the_others_wait() {
     let cache = builder().build().unwrap();
     let computed = AtomicUsize::new(0);
@@ -342,6 +358,42 @@ fn wrong_options_and_long_texts_are_refused() {
         .unwrap();
     assert!(matches!(cache.get("n", "q", T0), Err(Error::Embed(_))));
     assert_eq!(cache.counters().failures, 1);
+}
+
+#[test]
+fn counts_add_up_when_threads_do_everything_at_once() {
+    let cache = builder().max_bytes(200 << 10).build().unwrap();
+    std::thread::scope(|threads| {
+        for thread in 0..4_u64 {
+            let cache = &cache;
+            threads.spawn(move || {
+                let mut random = Random(thread);
+                for step in 0..400_i64 {
+                    let text = format!("question {}", random.next() % 80);
+                    let now = T0.plus_millis(step * MINUTE / 4);
+                    match random.next() % 8 {
+                        0 => drop(cache.report("n", &text, Report::Stale, now).unwrap()),
+                        1 if step % 50 == 0 => drop(cache.dedupe(0.95).unwrap()),
+                        2 if step % 50 == 0 => drop(cache.advance_epoch("n").unwrap()),
+                        _ => {
+                            let found = cache
+                                .get_or_compute("n", &text, now, || Ok::<_, Error>(answer(&text)));
+                            assert_eq!(*found.unwrap().value(), text, "never another's answer");
+                        }
+                    }
+                }
+            });
+        }
+    });
+    let counters = cache.counters();
+    assert!(add_up(&counters), "{counters:?}");
+    assert_eq!(
+        counters.lookups - counters.exact_hits - counters.semantic_hits,
+        counters.computed + counters.shared
+    );
+    let gone = counters.evicted + counters.expired_removed + counters.replaced + counters.removed;
+    assert_eq!(counters.stored - gone, cache.len() as u64);
+    assert!(cache.bytes() <= 200 << 10);
 }
 
 proptest! {
