@@ -159,6 +159,20 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// The caller's embedder failed.
+    #[error("the embedder failed: {0}")]
+    Embed(#[source] crate::embedder::BoxError),
+    /// A text is longer than the limit.
+    #[error("the text has {got} bytes, the limit is {limit}: shorten it or split it")]
+    TextTooLong {
+        /// Bytes of the text.
+        got: usize,
+        /// Most bytes that are allowed.
+        limit: usize,
+    },
+    /// A computation asked for the very answer that it computes.
+    #[error("the computation of an answer asks for the same answer: it would wait for itself")]
+    Recursive,
     /// The index has no file.
     #[error("the index is in memory: use `save` with a path, or build it with a file")]
     NoFile,

@@ -27,6 +27,8 @@
 //!
 //! With a file the same calls are durable ([`IndexBuilder::file`], [`Index::flush`], [`Index::open`]).
 //!
+//! [`cache`] finds answers by meaning, [`retriever`] passages of documents; both are built on the index.
+//!
 //! # What it is not
 //! No server, no cluster, no embedding model: vectors come from the caller. One process has a file
 //! open at a time.
@@ -45,7 +47,9 @@ mod arena;
 mod arrays;
 mod bits;
 mod builder;
+pub mod cache;
 mod codes;
+mod embedder;
 mod error;
 mod exact;
 mod file;
@@ -61,6 +65,7 @@ mod metric;
 mod payload;
 mod pool;
 mod random;
+pub mod retriever;
 mod search;
 mod space;
 mod state;
@@ -71,6 +76,7 @@ pub use arrays::Neighbours;
 pub use builder::{
     AUTO_SCAN_BYTES, DIM_MAX, IndexBuilder, IndexKind, Quantization, ROWS_MAX, Storage,
 };
+pub use embedder::{BoxError, Embedder};
 pub use error::{Error, Result};
 pub use filter::{FILTER_BYTES_MAX, FILTER_DEPTH_MAX, Filter};
 pub use index::{Entry, Index};

@@ -8,12 +8,18 @@
     reason = "tests"
 )]
 
+mod adaptive;
+mod cache;
 mod codes;
 mod common;
 mod crash;
+mod embedder;
 mod file;
 mod graph;
+mod lookalikes;
 mod recall;
 mod refusals;
+mod retriever;
 mod search;
 mod threads;
+mod tiers;
