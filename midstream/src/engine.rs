@@ -8,8 +8,8 @@ use crate::error::{Error, Result};
 use crate::event::{Event, Schema};
 use crate::metrics::{DropReason, Metrics};
 use crate::output::Output;
+use crate::pattern::{Conditions, Matcher};
 use crate::rule::Rule;
-use crate::sequence::Sequence;
 use crate::time::Timestamp;
 use crate::window::Window;
 
@@ -75,17 +75,24 @@ impl EngineBuilder {
         repeated("sources", self.schemas.iter().map(Schema::name))?;
         repeated("rules", self.rules.iter().map(Rule::name))?;
         let mut windows = Vec::new();
-        let mut sequences = Vec::new();
+        let mut patterns = Vec::new();
+        let mut conditions = Conditions::new(&self.schemas);
         for rule in &self.rules {
             match rule {
                 Rule::Window(rule) => windows.push(Window::build(rule, &self.schemas)?),
-                Rule::Sequence(rule) => sequences.push(Sequence::build(rule, &self.schemas)?),
+                Rule::Sequence(rule) => {
+                    patterns.push(Matcher::sequence(rule, &self.schemas, &mut conditions)?);
+                }
+                Rule::Pattern(rule) => {
+                    patterns.push(Matcher::build(rule, &self.schemas, &mut conditions)?);
+                }
             }
         }
         Ok(Engine {
             sources: self.schemas,
             windows,
-            sequences,
+            patterns,
+            conditions,
             dedup: Dedup::new(self.dedup, IDS_MAX),
             disorder: self.disorder,
             future: self.future,
@@ -123,7 +130,8 @@ pub(crate) fn schema<'a>(schemas: &'a [Schema], name: &str) -> Result<&'a Schema
 pub struct Engine {
     sources: Vec<Schema>,
     windows: Vec<Window>,
-    sequences: Vec<Sequence>,
+    patterns: Vec<Matcher>,
+    conditions: Conditions,
     dedup: Dedup,
     disorder: Duration,
     future: Duration,
@@ -214,16 +222,18 @@ impl Engine {
                 window.advance_to(event.at, out);
                 window.push(&event);
             }
-            for sequence in &mut self.sequences {
-                sequence.push(&event, out);
+            if let Some((source, rules)) = self.conditions.look(&event) {
+                for (rule, mask) in rules {
+                    self.patterns[rule].push(source, &event, mask, out);
+                }
             }
             self.metrics.events_out += 1;
         }
         for window in &mut self.windows {
             window.advance_to(watermark, out);
         }
-        for sequence in &mut self.sequences {
-            sequence.advance_to(watermark);
+        for pattern in &mut self.patterns {
+            pattern.advance_to(watermark, out);
         }
         self.metrics.outputs += (out.len() - before) as u64;
     }
@@ -232,8 +242,10 @@ impl Engine {
     pub fn metrics(&self) -> Metrics {
         Metrics {
             held: self.held.len() as u64,
-            partial_matches_dropped: self.sequences.iter().map(|sequence| sequence.dropped).sum(),
-            partial_matches_expired: self.sequences.iter().map(|sequence| sequence.expired).sum(),
+            partial_matches: self.patterns.iter().map(|rule| rule.held() as u64).sum(),
+            partial_match_bytes: self.patterns.iter().map(|rule| rule.bytes() as u64).sum(),
+            partial_matches_dropped: self.patterns.iter().map(|rule| rule.dropped).sum(),
+            partial_matches_expired: self.patterns.iter().map(|rule| rule.expired).sum(),
             window_events_dropped: self.windows.iter().map(|window| window.dropped).sum(),
             ids_forgotten: self.dedup.forgotten,
             ..self.metrics.clone()

@@ -47,6 +47,14 @@ pub enum Error {
         /// What is wrong.
         cause: &'static str,
     },
+    /// A condition refers to a step that the pattern does not have.
+    #[error("rule `{rule}`: a condition refers to step `{step}`, which the pattern does not have")]
+    UnknownStep {
+        /// The rule.
+        rule: String,
+        /// The step asked for.
+        step: String,
+    },
     /// A window's slide does not divide its size.
     #[error(
         "rule `{rule}`: a window of {size:?} cannot slide by {slide:?}: the size must be a multiple of the slide, at most {panes_max} times"

@@ -24,6 +24,18 @@ impl Key {
         }
     }
 
+    /// Whether it is the key of this value.
+    pub fn is(&self, value: Option<&Value>) -> bool {
+        match (self, value) {
+            (Self::None, None) => true,
+            (Self::Text(key), Some(Value::Text(value))) => key == value,
+            (Self::Int(key), Some(Value::Int(value))) => key == value,
+            (Self::Bool(key), Some(Value::Bool(value))) => key == value,
+            (Self::Float(key), Some(Value::Float(value))) => *key == (value + 0.0).to_bits(),
+            _ => false,
+        }
+    }
+
     pub fn value(&self) -> Option<Value> {
         match self {
             Self::None => None,

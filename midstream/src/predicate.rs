@@ -22,13 +22,20 @@ enum Node<F> {
     Or(Box<Node<F>>, Box<Node<F>>),
 }
 
+/// How two values are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Comparison {
+pub enum Comparison {
+    /// `<`
     Less,
+    /// `<=`
     LessOrEqual,
+    /// `>`
     Greater,
+    /// `>=`
     GreaterOrEqual,
+    /// `=`
     Equal,
+    /// `!=`
     NotEqual,
 }
 
@@ -139,7 +146,7 @@ impl Node<usize> {
 
 impl Comparison {
     /// Unknown for values that have no order, NaN among them.
-    fn test(self, left: &Value, right: &Value) -> Option<bool> {
+    pub(crate) fn test(self, left: &Value, right: &Value) -> Option<bool> {
         let order = match (left, right) {
             (Value::Text(a), Value::Text(b)) => Some(a.cmp(b)),
             (Value::Bool(a), Value::Bool(b)) => Some(a.cmp(b)),

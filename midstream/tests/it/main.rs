@@ -3,12 +3,14 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::print_stdout,
     missing_docs,
     reason = "tests"
 )]
 
 mod conservation;
 mod sequences;
+mod vectors;
 mod windows;
 
 use midstream::{Event, FieldType, Schema, Timestamp, Value};
