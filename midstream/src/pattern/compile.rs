@@ -76,6 +76,8 @@ enum Continuation {
     At(usize, usize),
     /// So many repetitions of the piece are done; a loop counts no further than its minimum.
     Done(usize, usize, u32),
+    /// The next repetition of a piece that could also be over.
+    Again(usize, usize, u32),
     /// The steps of an `ALL OF` that are left.
     Left(usize, usize, u32, u32),
 }
@@ -415,6 +417,7 @@ impl<'a> Compiler<'a> {
                 }
             }
             Continuation::Done(frame, at, done) => self.repetitions(frame, at, done, nots, into),
+            Continuation::Again(frame, at, done) => self.repeat(frame, at, done, nots, into),
             Continuation::Left(frame, at, done, left) => {
                 self.all_of(frame, at, done, left, nots, into)
             }
@@ -468,6 +471,56 @@ impl<'a> Compiler<'a> {
         nots: &[ConditionId],
         into: &mut Closure,
     ) -> Result<()> {
+        let series = &self.series[self.frames[frame].series];
+        let Some(Piece::Element { max, greed, .. }) = series.get(at) else {
+            return Ok(());
+        };
+        let goes_on = max.is_none_or(|max| done < max);
+        let greedy = *greed == Greed::Greedy;
+        let leaves = self.leaves(frame, at, done);
+        // What must not come next must not do so either where the piece could be repeated.
+        let guard = match series.get(at + 1) {
+            Some(Piece::NotNext(condition)) if leaves => Some(*condition),
+            _ => None,
+        };
+        if goes_on {
+            match guard {
+                None => self.repeat(frame, at, done, nots, into)?,
+                Some(condition) => {
+                    let again = self.continuation(Continuation::Again(frame, at, done));
+                    let closure = self.closure(again, nots);
+                    self.wait(again, &[], into, |wait| {
+                        wait.stops.push(condition);
+                        wait.ignore = Ignore::Nothing;
+                        wait.leave = Some((closure, Leave::Always));
+                    })?;
+                }
+            }
+        }
+        if leaves && !(goes_on && greedy) {
+            let after = self.continuation(Continuation::At(frame, at + 1));
+            self.content(after, if done > 0 { &[] } else { nots }, into)?;
+        }
+        Ok(())
+    }
+
+    /// Whether a piece can be over after so many repetitions.
+    fn leaves(&self, frame: usize, at: usize, done: u32) -> bool {
+        match self.series[self.frames[frame].series].get(at) {
+            Some(Piece::Element { min, optional, .. }) => done >= *min || (done == 0 && *optional),
+            _ => false,
+        }
+    }
+
+    /// One more repetition of a piece.
+    fn repeat(
+        &mut self,
+        frame: usize,
+        at: usize,
+        done: u32,
+        nots: &[ConditionId],
+        into: &mut Closure,
+    ) -> Result<()> {
         let Frame {
             series,
             head,
@@ -478,17 +531,16 @@ impl<'a> Compiler<'a> {
             body,
             min,
             max,
-            optional,
             greed,
             inner,
             until,
             contiguity,
+            ..
         }) = self.series[series].get(at)
         else {
             return Ok(());
         };
-        let (body, min, max, optional, greed, until) =
-            (body.clone(), *min, *max, *optional, *greed, *until);
+        let (body, min, max, greed, until) = (body.clone(), *min, *max, *greed, *until);
         let joined = if done > 0 {
             *inner
         } else {
@@ -507,50 +559,43 @@ impl<'a> Compiler<'a> {
                 _ => None,
             }));
         }
-        let after = self.continuation(Continuation::At(frame, at + 1));
-        let leaves = done >= min || (done == 0 && optional);
-        // What must not happen before a piece counts no more once an event of it is taken.
-        let nots_after = if done > 0 { Vec::new() } else { nots.clone() };
-        let goes_on = max.is_none_or(|max| done < max);
-        if goes_on {
-            let counted = if max.is_none() {
-                (done + 1).min(min)
-            } else {
-                done + 1
-            };
-            let then = self.continuation(Continuation::Done(frame, at, counted));
-            let here = self.continuation(Continuation::Done(frame, at, done));
-            match body {
-                PieceBody::Step(condition) => {
-                    let take = self.closure(then, &[]);
-                    let leave = (leaves && greed == Greed::Greedy)
-                        .then(|| (self.closure(after, &nots_after), Leave::Greedy));
-                    self.wait(here, &nots, into, |wait| {
-                        wait.takes.push((condition, take));
-                        wait.ignore = ignore(joined);
-                        wait.untils = untils;
-                        wait.until_ends = until_ends;
-                        wait.leave = leave;
-                    })?;
+        let counted = if max.is_none() {
+            (done + 1).min(min)
+        } else {
+            done + 1
+        };
+        let then = self.continuation(Continuation::Done(frame, at, counted));
+        let here = self.continuation(Continuation::Done(frame, at, done));
+        match body {
+            PieceBody::Step(condition) => {
+                let take = self.closure(then, &[]);
+                let mut leave = None;
+                if greed == Greed::Greedy && self.leaves(frame, at, done) {
+                    let after = self.continuation(Continuation::At(frame, at + 1));
+                    // What must not happen before a piece counts no more once an event of it is taken.
+                    let nots_after = if done > 0 { &[][..] } else { &nots };
+                    leave = Some((self.closure(after, nots_after), Leave::Greedy));
                 }
-                PieceBody::AllOf(members) => {
-                    let left = (1_u32 << members.len()) - 1;
-                    self.all_of(frame, at, done, left, &nots, into)?;
+                self.wait(here, &nots, into, |wait| {
+                    wait.takes.push((condition, take));
+                    wait.ignore = ignore(joined);
+                    wait.untils = untils;
+                    wait.until_ends = until_ends;
+                    wait.leave = leave;
+                })
+            }
+            PieceBody::AllOf(members) => {
+                let left = (1_u32 << members.len()) - 1;
+                self.all_of(frame, at, done, left, &nots, into)
+            }
+            PieceBody::Group(group) => self.branch(group, then, joined, &untils, &nots, into),
+            PieceBody::AnyOf(branches) => {
+                for branch in branches {
+                    self.branch(branch, then, joined, &untils, &nots, into)?;
                 }
-                PieceBody::Group(group) => {
-                    self.branch(group, then, joined, &untils, &nots, into)?;
-                }
-                PieceBody::AnyOf(branches) => {
-                    for branch in branches {
-                        self.branch(branch, then, joined, &untils, &nots, into)?;
-                    }
-                }
+                Ok(())
             }
         }
-        if leaves && !(goes_on && greed == Greed::Greedy) {
-            self.content(after, &nots_after, into)?;
-        }
-        Ok(())
     }
 
     fn branch(

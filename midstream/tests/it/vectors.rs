@@ -267,11 +267,15 @@ fn schemas(case: &Json) -> Vec<Schema> {
     schemas
 }
 
-/// An output as an expected row is written.
-fn row(output: &Output, wanted: &Json) -> Json {
+/// An output as an expected row is written; the events of a match in their order.
+fn row(output: &Output, wanted: &Json, order: &[String]) -> Json {
     let ids = |steps: &[MatchedStep]| -> Vec<Json> {
-        let events = steps.iter().flat_map(|step| step.events.iter());
-        events.map(|id| Json::from(&**id)).collect()
+        let mut events: Vec<&str> = steps
+            .iter()
+            .flat_map(|step| step.events.iter().map(|id| &**id))
+            .collect();
+        events.sort_by_key(|id| order.iter().position(|other| other == id));
+        events.into_iter().map(Json::from).collect()
     };
     let by_step = |steps: &[MatchedStep]| -> Json {
         let rows = steps.iter().map(|step| {
@@ -346,6 +350,7 @@ fn run(case: &Json) -> Read<Result<(), String>> {
         Err(error) => return unsupported(error),
     };
     let mut outputs = Vec::new();
+    let mut order = Vec::new();
     for (n, input) in case["input"].as_array().unwrap().iter().enumerate() {
         if let Some(watermark) = input["watermark"].as_i64() {
             outputs.extend(engine.advance_to(Timestamp::from_millis(watermark)));
@@ -364,6 +369,7 @@ fn run(case: &Json) -> Read<Result<(), String>> {
                 _ => (field, value(json)),
             })
             .collect();
+        order.push(id.clone());
         let at = Timestamp::from_millis(input["at"].as_i64().unwrap());
         outputs.extend(
             engine
@@ -379,7 +385,7 @@ fn run(case: &Json) -> Read<Result<(), String>> {
             let like = expected
                 .iter()
                 .find(|row| row.get("timeout").is_some() == timeout);
-            row(output, like.unwrap_or(&Json::Null)).to_string()
+            row(output, like.unwrap_or(&Json::Null), &order).to_string()
         })
         .collect();
     let mut wanted: Vec<String> = expected.iter().map(Json::to_string).collect();
