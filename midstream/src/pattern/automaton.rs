@@ -26,7 +26,7 @@ pub(crate) struct Automaton {
     pub start: ClosureId,
     /// What must not happen for how many milliseconds before the first event.
     pub absent_first: Option<(ConditionId, i64)>,
-    /// Two ways may lead one partial match into the same wait.
+    /// Two ways may lead to the same events: chains of equal events then become one.
     pub joins: bool,
 }
 
@@ -211,6 +211,10 @@ impl Automaton {
             let leaves = wait.leave.is_some();
             (wait.looks_at, wait.depends) = if leaves { all } else { own };
             self.joins |= leaves;
+        }
+        let mut taken = vec![false; conditions.len()];
+        for (condition, _) in self.waits.iter().flat_map(|wait| &wait.takes) {
+            self.joins |= std::mem::replace(&mut taken[usize::from(*condition)], true);
         }
     }
 }

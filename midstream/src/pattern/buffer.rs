@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+use hashbrown::HashMap;
+
 use crate::event::{Event, Value};
 use crate::pattern::automaton::ConditionId;
 
@@ -19,6 +21,8 @@ pub(crate) struct Node {
     event: u32,
     before: NodeId,
     references: u32,
+    /// A match ended here.
+    ended: bool,
 }
 
 /// What is kept of an event.
@@ -38,6 +42,8 @@ pub(crate) struct Buffer {
     free_nodes: Vec<NodeId>,
     events: Vec<Kept>,
     free_events: Vec<u32>,
+    /// What was added of the event in hand, by what was before and the step.
+    added: HashMap<(Option<NodeId>, ConditionId), NodeId>,
     /// Bytes of what is held.
     pub bytes: usize,
 }
@@ -70,11 +76,39 @@ impl Buffer {
 
     /// Ends the hold that [`Buffer::keep`] began.
     pub fn settle(&mut self, event: u32) {
+        if !self.added.is_empty() {
+            let mut added = std::mem::take(&mut self.added);
+            for (_, node) in added.drain() {
+                self.release(node);
+            }
+            self.added = added;
+        }
         self.release_event(event);
     }
 
     /// Adds an event to a chain; the caller holds the new node, the chain holds what was before.
-    pub fn push(&mut self, before: Option<NodeId>, condition: ConditionId, event: u32) -> NodeId {
+    /// With `joins`, chains of equal events are one.
+    pub fn push(
+        &mut self,
+        before: Option<NodeId>,
+        condition: ConditionId,
+        event: u32,
+        joins: bool,
+    ) -> NodeId {
+        if let Some(known) = self.added.get(&(before, condition)) {
+            let known = *known;
+            self.retain(known);
+            return known;
+        }
+        let node = self.add(before, condition, event);
+        if joins {
+            self.retain(node);
+            self.added.insert((before, condition), node);
+        }
+        node
+    }
+
+    fn add(&mut self, before: Option<NodeId>, condition: ConditionId, event: u32) -> NodeId {
         if let Some(before) = before {
             self.nodes[before as usize].references += 1;
         }
@@ -85,6 +119,7 @@ impl Buffer {
             event,
             before: before.unwrap_or(NONE),
             references: 1,
+            ended: false,
         };
         match self.free_nodes.pop() {
             Some(place) => {
@@ -96,6 +131,11 @@ impl Buffer {
                 (self.nodes.len() - 1) as NodeId
             }
         }
+    }
+
+    /// Notes that a match ends here; whether it is the first.
+    pub fn end(&mut self, node: NodeId) -> bool {
+        !std::mem::replace(&mut self.nodes[node as usize].ended, true)
     }
 
     /// Holds a node once more.

@@ -168,11 +168,22 @@ impl<'a> Compiler<'a> {
         while let Some((continuation, nots, closure)) = self.to_fill.pop() {
             let mut content = Closure::default();
             self.content(continuation, &nots, &mut content)?;
-            let all = content.waits.len();
             content.waits.sort_unstable();
             content.waits.dedup();
-            self.program.automaton.joins |= all != content.waits.len();
             self.program.automaton.closures[closure as usize] = content;
+        }
+        let automaton = &self.program.automaton;
+        let timed = |closure: ClosureId| {
+            let mut waits = automaton.closures[closure as usize].waits.iter();
+            waits.any(|wait| {
+                let over = automaton.waits[*wait as usize].over;
+                matches!(over, Some((Over::After(_), _)))
+            })
+        };
+        let mut leaves = automaton.waits.iter().filter_map(|wait| wait.leave);
+        if leaves.any(|(closure, _)| timed(closure)) {
+            // They are left by an event, and an absence begins without one.
+            return self.bad("an absence for a time cannot follow a greedy step or NOT NEXT");
         }
         self.program.automaton.look_ahead();
         Ok(())

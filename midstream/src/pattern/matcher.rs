@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::event::{Event, Schema, Value};
 use crate::key::Key;
 use crate::output::Output;
-use crate::pattern::automaton::{Automaton, Ignore, Mask, Move, Over, Sight, WaitId};
+use crate::pattern::automaton::{Automaton, Ignore, Leave, Mask, Move, Over, Sight, WaitId};
 use crate::pattern::buffer::{Buffer, NodeId};
 use crate::pattern::compile::compile;
 use crate::pattern::conditions::Conditions;
@@ -47,6 +47,7 @@ pub(crate) struct Matcher {
     timers: BinaryHeap<Reverse<(i64, u32)>>,
     buffer: Buffer,
     sequence: u64,
+    turn: u64,
     /// Partial matches of all keys.
     count: usize,
     /// Partial matches dropped because there were too many.
@@ -116,6 +117,7 @@ impl Matcher {
             timers: BinaryHeap::new(),
             buffer: Buffer::default(),
             sequence: 0,
+            turn: 0,
             count: 0,
             dropped: 0,
             expired: 0,
@@ -206,6 +208,7 @@ impl Matcher {
 
     /// Moves the key's partial matches.
     fn step(&mut self, place: u32, look: &mut Look<'_>) {
+        let joins = self.automaton.joins;
         let key = &mut self.keys[place as usize];
         for place in 0..key.buckets.len() {
             let bucket = &mut key.buckets[place];
@@ -243,7 +246,7 @@ impl Matcher {
                     match self.moves[at] {
                         Move::Take(condition, into) => {
                             let kept = look.kept(&mut self.buffer, &self.sources, self.sequence);
-                            let node = self.buffer.push(Some(run.node), condition, kept);
+                            let node = self.buffer.push(Some(run.node), condition, kept, joins);
                             let next = Run {
                                 node,
                                 since: look.event.at.as_millis(),
@@ -269,6 +272,7 @@ impl Matcher {
                                 start: run.start,
                                 start_at: run.start_at,
                                 end_at: run.since,
+                                turn: 0,
                             });
                         }
                     }
@@ -299,6 +303,7 @@ impl Matcher {
                 return;
             }
         }
+        let joins = self.automaton.joins;
         self.moves.clear();
         for wait in &self.automaton.closures[self.automaton.start as usize].waits {
             self.automaton.decide(*wait, sight, &mut self.moves);
@@ -307,7 +312,7 @@ impl Matcher {
             if let Move::Take(condition, into) = self.moves[at] {
                 let kept = look.kept(&mut self.buffer, &self.sources, self.sequence);
                 let run = Run {
-                    node: self.buffer.push(None, condition, kept),
+                    node: self.buffer.push(None, condition, kept, joins),
                     start: self.sequence,
                     start_at: now,
                     since: now,
@@ -361,7 +366,18 @@ impl Matcher {
     fn finish(&mut self, place: u32, now: i64, out: &mut Vec<Output>) {
         let key = &mut self.keys[place as usize];
         if !self.complete.is_empty() || !key.complete.is_empty() {
-            key.complete.append(&mut self.complete);
+            self.turn += 1;
+            for complete in self.complete.drain(..) {
+                // A greedy step can be left twice with the same events.
+                if !self.buffer.end(complete.node) {
+                    self.buffer.release(complete.node);
+                    continue;
+                }
+                key.complete.push(Complete {
+                    turn: self.turn,
+                    ..complete
+                });
+            }
             self.count -= self.teller.tell(
                 key,
                 &self.after_match,
@@ -434,8 +450,20 @@ impl Matcher {
         }
     }
 
-    /// Does what time alone does to a key until just after `due`.
+    /// Does what time alone does to a key until just after `due`, and tells it.
     fn pass(&mut self, place: u32, due: i64, out: &mut Vec<Output>) {
+        loop {
+            self.pass_once(place, due, out);
+            // What waits on may be due at once.
+            if self.fresh.is_empty() {
+                break;
+            }
+            self.insert(place);
+        }
+        self.finish(place, due.saturating_add(1), out);
+    }
+
+    fn pass_once(&mut self, place: u32, due: i64, out: &mut Vec<Output>) {
         let within = self.within.unwrap_or(i64::MAX);
         let key = &mut self.keys[place as usize];
         for at in 0..key.buckets.len() {
@@ -472,13 +500,21 @@ impl Matcher {
                 bucket.runs.pop_front();
                 let accepts = |closure: u32| self.automaton.closures[closure as usize].accepts;
                 let absent = matches!(wait.over, Some((Over::Within, into)) if accepts(into));
-                let greedy = wait.leave.is_some_and(|(closure, _)| accepts(closure));
+                let ends = |closure: u32| {
+                    let mut waits = self.automaton.closures[closure as usize].waits.iter();
+                    waits.any(|wait| {
+                        let over = self.automaton.waits[*wait as usize].over;
+                        matches!(over, Some((Over::Within, _)))
+                    })
+                };
+                let greedy = matches!(wait.leave, Some((after, Leave::Greedy)) if accepts(after) || ends(after));
                 if absent || greedy {
                     self.complete.push(Complete {
                         node: run.node,
                         start: run.start,
                         start_at: run.start_at,
                         end_at: if absent { end } else { run.since },
+                        turn: 0,
                     });
                 } else {
                     self.expired += 1;
@@ -495,8 +531,6 @@ impl Matcher {
         for run in self.over.drain(..) {
             self.buffer.release(run.node);
         }
-        self.insert(place);
-        self.finish(place, due.saturating_add(1), out);
     }
 
     fn add_key(&mut self, value: Option<&Value>, hash: u64) -> u32 {
@@ -582,6 +616,7 @@ fn go_on(
             start: run.start,
             start_at: run.start_at,
             end_at: run.since,
+            turn: 0,
         });
     }
     buffer.release(run.node);

@@ -25,6 +25,8 @@ pub(crate) struct Complete {
     pub start: u64,
     pub start_at: i64,
     pub end_at: i64,
+    /// Which of the key's steps in time completed it.
+    pub turn: u64,
 }
 
 /// Partial matches that wait for the same, oldest first.

@@ -47,8 +47,8 @@ impl Teller {
         }
     }
 
-    /// Tells a key's complete matches in the order in which they began, and of those that began together the
-    /// one that took events earlier first. Under a skip strategy a match waits for older partial matches,
+    /// Tells a key's complete matches in the order in which they began, then in which they were complete,
+    /// then the one that took events earlier first. Under a skip strategy a match waits for older partial matches,
     /// for they would come first and might make it void. Gives how many partial matches were let go.
     pub fn tell(
         &self,
@@ -61,21 +61,9 @@ impl Teller {
         if key.complete.len() > 1 {
             // The earliest is taken from the end.
             key.complete.sort_by(|a, b| {
-                b.start
-                    .cmp(&a.start)
+                (b.start, b.turn)
+                    .cmp(&(a.start, a.turn))
                     .then_with(|| buffer.chain(b.node).cmp(&buffer.chain(a.node)))
-            });
-            let mut before: Option<NodeId> = None;
-            key.complete.retain(|complete| {
-                let twice = before.is_some_and(|before| {
-                    before == complete.node || buffer.chain(before) == buffer.chain(complete.node)
-                });
-                if twice {
-                    buffer.release(complete.node);
-                } else {
-                    before = Some(complete.node);
-                }
-                !twice
             });
         }
         let mut gone = 0;

@@ -9,6 +9,7 @@
 )]
 
 mod conservation;
+mod patterns_oracle;
 mod sequences;
 mod vectors;
 mod windows;
