@@ -500,7 +500,7 @@ impl<'a> Compiler<'a> {
                 Some(condition) => {
                     let again = self.continuation(Continuation::Again(frame, at, done));
                     let closure = self.closure(again, nots);
-                    self.wait(again, &[], into, |wait| {
+                    self.wait(again, nots, into, |wait| {
                         wait.stops.push(condition);
                         wait.ignore = Ignore::Nothing;
                         wait.leave = Some((closure, Leave::Always));
