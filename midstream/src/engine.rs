@@ -93,6 +93,7 @@ impl EngineBuilder {
             windows,
             patterns,
             conditions,
+            patterns_due: i64::MIN,
             dedup: Dedup::new(self.dedup, IDS_MAX),
             disorder: self.disorder,
             future: self.future,
@@ -132,6 +133,8 @@ pub struct Engine {
     windows: Vec<Window>,
     patterns: Vec<Matcher>,
     conditions: Conditions,
+    /// When time alone first changes something in a pattern.
+    patterns_due: i64,
     dedup: Dedup,
     disorder: Duration,
     future: Duration,
@@ -222,20 +225,38 @@ impl Engine {
                 window.advance_to(event.at, out);
                 window.push(&event);
             }
-            if let Some((source, rules)) = self.conditions.look(&event) {
-                for (rule, mask) in rules {
-                    self.patterns[rule].push(source, &event, mask, out);
-                }
-            }
+            self.advance_patterns(event.at, out);
+            let Self {
+                conditions,
+                patterns,
+                patterns_due,
+                ..
+            } = self;
+            conditions.look(&event, |source, rule, mask| {
+                let pattern = &mut patterns[rule];
+                pattern.push(source, &event, mask, out);
+                *patterns_due = (*patterns_due).min(pattern.next_due().unwrap_or(i64::MAX));
+            });
             self.metrics.events_out += 1;
         }
         for window in &mut self.windows {
             window.advance_to(watermark, out);
         }
-        for pattern in &mut self.patterns {
-            pattern.advance_to(watermark, out);
-        }
+        self.advance_patterns(watermark, out);
         self.metrics.outputs += (out.len() - before) as u64;
+    }
+
+    /// Does what time alone does to the patterns before `now`.
+    fn advance_patterns(&mut self, now: Timestamp, out: &mut Vec<Output>) {
+        if now.as_millis() <= self.patterns_due {
+            return;
+        }
+        self.patterns_due = i64::MAX;
+        for pattern in &mut self.patterns {
+            pattern.advance_to(now, out);
+            let due = pattern.next_due().unwrap_or(i64::MAX);
+            self.patterns_due = self.patterns_due.min(due);
+        }
     }
 
     /// The counters: `events_in = events_out + sum(dropped) + held`.

@@ -11,15 +11,18 @@ use crate::predicate::{Compiled, Predicate};
 #[derive(Debug, Default)]
 pub(crate) struct Conditions {
     sources: Vec<Source>,
+    /// What holds, by rule; nothing between events.
     masks: Vec<Mask>,
+    /// The rules that the event in hand concerns.
+    touched: Vec<usize>,
 }
 
 #[derive(Debug)]
 struct Source {
     name: Arc<str>,
     tests: Vec<Test>,
-    /// The rules that read it.
-    rules: Vec<usize>,
+    /// The rules for which each of its events matters.
+    always: Vec<usize>,
 }
 
 #[derive(Debug)]
@@ -38,15 +41,21 @@ impl Conditions {
                 .map(|schema| Source {
                     name: schema.name().into(),
                     tests: Vec::new(),
-                    rules: Vec::new(),
+                    always: Vec::new(),
                 })
                 .collect(),
             masks: Vec::new(),
+            touched: Vec::new(),
         }
     }
 
-    /// Adds the conditions of the next rule.
-    pub fn add(&mut self, tests: &[(String, Predicate)], schemas: &[Schema]) -> Result<()> {
+    /// Adds the conditions of the next rule; with `needs_all`, each event of its sources matters to it.
+    pub fn add(
+        &mut self,
+        tests: &[(String, Predicate)],
+        schemas: &[Schema],
+        needs_all: bool,
+    ) -> Result<()> {
         let rule = self.masks.len();
         self.masks.push(0);
         for (bit, (source, predicate)) in tests.iter().enumerate() {
@@ -55,8 +64,8 @@ impl Conditions {
             };
             let reader = (rule, bit as u8);
             let source = &mut self.sources[place];
-            if source.rules.last() != Some(&rule) && !source.rules.contains(&rule) {
-                source.rules.push(rule);
+            if needs_all && !source.always.contains(&rule) {
+                source.always.push(rule);
             }
             match source
                 .tests
@@ -74,35 +83,32 @@ impl Conditions {
         Ok(())
     }
 
-    /// The event's source, and each rule that reads it with what holds there.
-    pub fn look<'a>(
-        &'a mut self,
-        event: &Event,
-    ) -> Option<(usize, impl Iterator<Item = (usize, Mask)> + 'a)> {
-        let place = self
-            .sources
-            .iter()
-            .position(|source| Arc::ptr_eq(&source.name, &event.source))
-            .or_else(|| {
-                self.sources
-                    .iter()
-                    .position(|source| source.name == event.source)
-            })?;
+    /// Calls `each` with the event's source and each rule that the event concerns, in their order, with the
+    /// rule's conditions that hold. Linear in the source's distinct conditions and the rules concerned.
+    pub fn look(&mut self, event: &Event, mut each: impl FnMut(usize, usize, Mask)) {
+        let same = |source: &Source| Arc::ptr_eq(&source.name, &event.source);
+        let place = self.sources.iter().position(same);
+        let place = place.or_else(|| {
+            let mut sources = self.sources.iter();
+            sources.position(|source| source.name == event.source)
+        });
+        let Some(place) = place else { return };
         let source = &self.sources[place];
-        for rule in &source.rules {
-            self.masks[*rule] = 0;
-        }
+        self.touched.clear();
+        self.touched.extend(&source.always);
         for test in &source.tests {
             if test.compiled.holds(event) {
                 for (rule, bit) in &test.readers {
+                    self.touched.push(*rule);
                     self.masks[*rule] |= 1 << bit;
                 }
             }
         }
-        let masks = &self.masks;
-        Some((
-            place,
-            source.rules.iter().map(move |rule| (*rule, masks[*rule])),
-        ))
+        self.touched.sort_unstable();
+        self.touched.dedup();
+        for rule in &self.touched {
+            let mask = std::mem::take(&mut self.masks[*rule]);
+            each(place, *rule, mask);
+        }
     }
 }

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::event::{Event, Schema, Value};
 use crate::key::Key;
 use crate::output::Output;
-use crate::pattern::automaton::{Automaton, Ignore, Leave, Mask, Move, Over, Sight, WaitId};
+use crate::pattern::automaton::{Automaton, Ignore, Leave, Mask, Move, Over, Sight, Wait, WaitId};
 use crate::pattern::buffer::{Buffer, NodeId};
 use crate::pattern::compile::compile;
 use crate::pattern::conditions::Conditions;
@@ -34,8 +34,8 @@ pub(crate) struct Matcher {
     timeouts: Timeouts,
     limits: PartialLimits,
     teller: Teller,
-    /// Every event of the rule's sources matters, not only those for which a condition holds.
-    needs_all: bool,
+    /// Some wait is for the end of an absence.
+    timed: bool,
     /// The conditions with which a match can begin.
     begins: Mask,
     /// The time of the first event or watermark.
@@ -89,12 +89,14 @@ impl Matcher {
                 None
             });
         }
-        conditions.add(&program.tests, schemas)?;
         let automaton = program.automaton;
         let needs_all = automaton
             .waits
             .iter()
             .any(|wait| wait.ignore == Ignore::Nothing || wait.leave.is_some());
+        conditions.add(&program.tests, schemas, needs_all)?;
+        let after = |wait: &Wait| matches!(wait.over, Some((Over::After(_), _)));
+        let timed = automaton.waits.iter().any(after);
         let start = &automaton.closures[automaton.start as usize];
         let begins = start.waits.iter().fold(0, |mask, wait| {
             mask | automaton.waits[*wait as usize].looks_at
@@ -107,7 +109,7 @@ impl Matcher {
             after_match: rule.after_match.clone(),
             timeouts: rule.timeouts,
             limits: rule.limits,
-            needs_all,
+            timed,
             begins,
             beginning: None,
             hasher: DefaultHashBuilder::default(),
@@ -159,13 +161,9 @@ impl Matcher {
     /// key's partial matches wait for, and in the partial matches that move.
     pub fn push(&mut self, source: usize, event: &Event, mask: Mask, out: &mut Vec<Output>) {
         let now = event.at.as_millis();
-        self.advance_to(event.at, out);
         let Some(Some(used)) = self.sources.get(source) else {
             return;
         };
-        if mask == 0 && !self.needs_all {
-            return;
-        }
         let value = match used.key {
             None => None,
             Some(field) => match event.value(field) {
@@ -386,6 +384,11 @@ impl Matcher {
                 out,
             );
         }
+        let key = &mut self.keys[place as usize];
+        if key.timer.is_some() && !self.timed && self.places.len() <= IDLE_KEYS_MAX {
+            // What began later is due later.
+            return;
+        }
         let due = self.due(place);
         let key = &mut self.keys[place as usize];
         match due {
@@ -430,6 +433,11 @@ impl Matcher {
             }
         }
         (due != i64::MAX).then_some(due)
+    }
+
+    /// When time alone first changes something.
+    pub fn next_due(&self) -> Option<i64> {
+        self.timers.peek().map(|Reverse((due, _))| *due)
     }
 
     /// Says that no event before `now` will come.

@@ -85,16 +85,17 @@ fn slide_100ms() -> Vec<Rule> {
     ]
 }
 
-fn fifty() -> Vec<Rule> {
+/// Fifty sequences with thirty conditions between them, from `least` to just above it.
+fn fifty(least: f64) -> Vec<Rule> {
+    let fields = ["temperature", "vibration", "pressure"];
     let mut rules = Vec::with_capacity(50);
-    for n in 0..50_u32 {
-        let fields = ["temperature", "vibration", "pressure"];
-        let at = |step: usize| 90.0 + f64::from(n % 10) * 0.9 + step as f64 * 0.1;
+    for n in 0..50_usize {
         let mut rule = Rule::sequence(&format!("rule {n}"))
             .key("machine")
             .within(seconds(30));
         for step in 0..3 {
-            rule = rule.step("machines", gt(fields[(step + n as usize) % 3], at(step)));
+            let limit = least + (100.0 - least) / 20.0 * (n % 10) as f64;
+            rule = rule.step("machines", gt(fields[(step + n) % 3], limit));
         }
         rules.push(rule.into());
     }
@@ -141,10 +142,17 @@ pub fn all() -> Vec<Load> {
         ),
         load(
             "rules_50",
-            "fifty sequences of three steps on one stream of 1,000 keys, 30 conditions between them",
+            "fifty sequences of three steps on one stream of 1,000 keys, 30 conditions between them, about one reading in 130 fits a step",
             Some(1e6),
             10_000,
-            fifty,
+            || fifty(99.0),
+        ),
+        load(
+            "rules_50_dense",
+            "the same, about one reading in 13 fits a step",
+            None,
+            10_000,
+            || fifty(90.0),
         ),
         load(
             "slide_1s",
