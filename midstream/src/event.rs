@@ -110,7 +110,7 @@ impl From<&str> for Value {
 /// The name and the typed fields of one source of events.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Schema {
-    name: String,
+    name: Arc<str>,
     fields: Vec<(String, FieldType)>,
 }
 
@@ -118,7 +118,7 @@ impl Schema {
     /// A source of this name without fields.
     pub fn new(name: &str) -> Self {
         Self {
-            name: name.to_owned(),
+            name: name.into(),
             fields: Vec::new(),
         }
     }
@@ -133,6 +133,10 @@ impl Schema {
 
     /// The source's name.
     pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn shared_name(&self) -> &Arc<str> {
         &self.name
     }
 
@@ -152,7 +156,7 @@ impl Schema {
             .iter()
             .position(|(known, _)| known == field)
             .ok_or_else(|| Error::UnknownField {
-                source_name: self.name.clone(),
+                source_name: self.name.to_string(),
                 field: field.to_owned(),
                 known: self
                     .fields
@@ -193,7 +197,7 @@ impl Schema {
             values[index] = Some(value);
         }
         Ok(Event {
-            source: self.name.as_str().into(),
+            source: self.name.clone(),
             id: id.into(),
             at,
             values,

@@ -60,6 +60,7 @@ mod event;
 mod key;
 mod metrics;
 mod output;
+mod panes;
 mod pattern;
 mod predicate;
 mod rule;

@@ -39,7 +39,7 @@ impl Conditions {
             sources: schemas
                 .iter()
                 .map(|schema| Source {
-                    name: schema.name().into(),
+                    name: schema.shared_name().clone(),
                     tests: Vec::new(),
                     always: Vec::new(),
                 })
