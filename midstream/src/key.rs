@@ -155,6 +155,12 @@ impl<T: Default> KeyTable<T> {
         &mut self.entries[place as usize].value
     }
 
+    /// A place's key and what is kept there.
+    pub fn entry_mut(&mut self, place: u32) -> (&Key, &mut T) {
+        let entry = &mut self.entries[place as usize];
+        (&entry.key, &mut entry.value)
+    }
+
     /// All places in order of their keys.
     pub fn ordered(&self) -> Vec<u32> {
         let mut places: Vec<u32> = self.places.iter().copied().collect();

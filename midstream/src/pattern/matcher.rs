@@ -2,13 +2,10 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
-use std::hash::{BuildHasher, Hasher};
-
-use hashbrown::{DefaultHashBuilder, HashTable};
 
 use crate::error::{Error, Result};
 use crate::event::{Event, Schema, Value};
-use crate::key::Key;
+use crate::key::KeyTable;
 use crate::output::Output;
 use crate::pattern::automaton::{Automaton, Ignore, Leave, Mask, Move, Over, Sight, Wait, WaitId};
 use crate::pattern::buffer::{Buffer, NodeId};
@@ -40,10 +37,7 @@ pub(crate) struct Matcher {
     begins: Mask,
     /// The time of the first event or watermark.
     beginning: Option<i64>,
-    hasher: DefaultHashBuilder,
-    places: HashTable<u32>,
-    keys: Vec<KeyRuns>,
-    free: Vec<u32>,
+    keys: KeyTable<KeyRuns>,
     timers: BinaryHeap<Reverse<(i64, u32)>>,
     buffer: Buffer,
     sequence: u64,
@@ -112,10 +106,7 @@ impl Matcher {
             timed,
             begins,
             beginning: None,
-            hasher: DefaultHashBuilder::default(),
-            places: HashTable::new(),
-            keys: Vec::new(),
-            free: Vec::new(),
+            keys: KeyTable::default(),
             timers: BinaryHeap::new(),
             buffer: Buffer::default(),
             sequence: 0,
@@ -149,7 +140,7 @@ impl Matcher {
 
     /// Bytes of partial matches, the events they hold, and keys.
     pub fn bytes(&self) -> usize {
-        self.buffer.bytes + self.count * size_of::<Run>() + self.places.len() * size_of::<KeyRuns>()
+        self.buffer.bytes + self.count * size_of::<Run>() + self.keys.len() * size_of::<KeyRuns>()
     }
 
     /// Partial matches.
@@ -171,16 +162,14 @@ impl Matcher {
                 None => return,
             },
         };
-        let hash = hash(&self.hasher, value);
-        let known = self
-            .places
-            .find(hash, |place| self.keys[*place as usize].key.is(value));
+        let hash = self.keys.hash(value);
+        let known = self.keys.find(value, hash);
         let absent = self.automaton.absent_first;
         let begins = self.begins & mask != 0 || (absent.is_some() && mask != 0);
         let place = match known {
-            Some(place) => *place,
+            Some(place) => place,
             None if !begins => return,
-            None if self.places.len() >= self.limits.per_rule => {
+            None if self.keys.len() >= self.limits.per_rule => {
                 self.dropped += 1;
                 return;
             }
@@ -207,7 +196,7 @@ impl Matcher {
     /// Moves the key's partial matches.
     fn step(&mut self, place: u32, look: &mut Look<'_>) {
         let joins = self.automaton.joins;
-        let key = &mut self.keys[place as usize];
+        let key = self.keys.at_mut(place);
         for place in 0..key.buckets.len() {
             let bucket = &mut key.buckets[place];
             if bucket.runs.is_empty() {
@@ -292,7 +281,7 @@ impl Matcher {
         let sight = look.sight(&self.buffer, None);
         let now = look.event.at.as_millis();
         if let Some((condition, time)) = self.automaton.absent_first {
-            let key = &mut self.keys[place as usize];
+            let key = self.keys.at_mut(place);
             if self.automaton.holds(condition, sight) {
                 key.absent_since = now;
             }
@@ -329,7 +318,7 @@ impl Matcher {
 
     /// Adds the partial matches that came about, within the limits.
     fn insert(&mut self, place: u32) {
-        let key = &mut self.keys[place as usize];
+        let key = self.keys.at_mut(place);
         for at in 0..self.fresh.len() {
             let (wait, run) = self.fresh[at];
             let full = key.count >= self.limits.per_key
@@ -362,7 +351,7 @@ impl Matcher {
 
     /// Tells what is complete, lets go what an output makes void, and sets the key's timer.
     fn finish(&mut self, place: u32, now: i64, out: &mut Vec<Output>) {
-        let key = &mut self.keys[place as usize];
+        let key = self.keys.at_mut(place);
         if !self.complete.is_empty() || !key.complete.is_empty() {
             self.turn += 1;
             for complete in self.complete.drain(..) {
@@ -376,7 +365,9 @@ impl Matcher {
                     ..complete
                 });
             }
+            let (name, key) = self.keys.entry_mut(place);
             self.count -= self.teller.tell(
+                name,
                 key,
                 &self.after_match,
                 self.limits.per_key,
@@ -384,13 +375,14 @@ impl Matcher {
                 out,
             );
         }
-        let key = &mut self.keys[place as usize];
-        if key.timer.is_some() && !self.timed && self.places.len() <= IDLE_KEYS_MAX {
+        let key = self.keys.at_mut(place);
+        if key.timer.is_some() && !self.timed && self.keys.len() <= IDLE_KEYS_MAX {
             // What began later is due later.
             return;
         }
         let due = self.due(place);
-        let key = &mut self.keys[place as usize];
+        let few = self.keys.len() <= IDLE_KEYS_MAX;
+        let key = self.keys.at_mut(place);
         match due {
             Some(due) if key.timer.is_none_or(|timer| timer > due) => {
                 key.timer = Some(due);
@@ -400,7 +392,7 @@ impl Matcher {
                 let kept = key.absent_since.max(self.beginning.unwrap_or(now));
                 let absent = self.automaton.absent_first;
                 let matters = absent.is_some_and(|(_, time)| now <= kept.saturating_add(time));
-                if matters || (key.timer.is_some() && self.places.len() <= IDLE_KEYS_MAX) {
+                if matters || (key.timer.is_some() && few) {
                     if key.timer.is_none() {
                         let (_, time) = absent.unwrap_or_default();
                         let due = kept.saturating_add(time);
@@ -418,7 +410,7 @@ impl Matcher {
     /// When time alone first changes something for a key. Linear in what its partial matches wait for, and
     /// in those that wait for the end of an absence.
     fn due(&self, place: u32) -> Option<i64> {
-        let key = &self.keys[place as usize];
+        let key = self.keys.at(place);
         let mut due = i64::MAX;
         for bucket in &key.buckets {
             let Some(oldest) = bucket.runs.front() else {
@@ -451,8 +443,8 @@ impl Matcher {
                 return;
             }
             self.timers.pop();
-            if self.keys[place as usize].timer == Some(due) {
-                self.keys[place as usize].timer = None;
+            if self.keys.at(place).timer == Some(due) {
+                self.keys.at_mut(place).timer = None;
                 self.pass(place, due, out);
             }
         }
@@ -473,7 +465,7 @@ impl Matcher {
 
     fn pass_once(&mut self, place: u32, due: i64, out: &mut Vec<Output>) {
         let within = self.within.unwrap_or(i64::MAX);
-        let key = &mut self.keys[place as usize];
+        let key = self.keys.at_mut(place);
         for at in 0..key.buckets.len() {
             let bucket = &mut key.buckets[at];
             let wait = &self.automaton.waits[bucket.wait as usize];
@@ -533,8 +525,9 @@ impl Matcher {
             self.count -= before - bucket.runs.len();
         }
         if self.timeouts == Timeouts::Tell {
+            let key = self.keys.key(place);
             self.teller
-                .tell_timeouts(&key.key, &mut self.over, within, &self.buffer, out);
+                .tell_timeouts(key, &mut self.over, within, &self.buffer, out);
         }
         for run in self.over.drain(..) {
             self.buffer.release(run.node);
@@ -542,36 +535,18 @@ impl Matcher {
     }
 
     fn add_key(&mut self, value: Option<&Value>, hash: u64) -> u32 {
-        let key = value.map_or(Key::None, Key::of);
-        let place = match self.free.pop() {
-            Some(place) => {
-                let free = &mut self.keys[place as usize];
-                free.key = key;
-                free.hash = hash;
-                free.timer = None;
-                free.absent_since = i64::MIN;
-                place
-            }
-            None => {
-                self.keys.push(KeyRuns::new(key, hash));
-                (self.keys.len() - 1) as u32
-            }
-        };
-        self.places
-            .insert_unique(hash, place, |other| self.keys[*other as usize].hash);
+        let place = self.keys.insert(value, hash);
+        let key = self.keys.at_mut(place);
+        key.timer = None;
+        key.absent_since = i64::MIN;
         place
     }
 
     fn remove_key(&mut self, place: u32) {
-        let key = &mut self.keys[place as usize];
-        let hash = key.hash;
-        key.key = Key::None;
+        let key = self.keys.at_mut(place);
         key.timer = None;
         key.buckets.truncate(8);
-        if let Ok(entry) = self.places.find_entry(hash, |other| *other == place) {
-            entry.remove();
-        }
-        self.free.push(place);
+        self.keys.remove(place);
     }
 }
 
@@ -628,16 +603,4 @@ fn go_on(
         });
     }
     buffer.release(run.node);
-}
-
-fn hash(hasher: &DefaultHashBuilder, value: Option<&Value>) -> u64 {
-    let mut hasher = hasher.build_hasher();
-    match value {
-        None => {}
-        Some(Value::Text(text)) => hasher.write(text.as_bytes()),
-        Some(Value::Int(value)) => hasher.write_i64(*value),
-        Some(Value::Float(value)) => hasher.write_u64((value + 0.0).to_bits()),
-        Some(Value::Bool(value)) => hasher.write_u8(u8::from(*value)),
-    }
-    hasher.finish()
 }

@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 
-use crate::key::Key;
 use crate::pattern::automaton::WaitId;
 use crate::pattern::buffer::NodeId;
 
@@ -36,11 +35,9 @@ pub(crate) struct Bucket {
     pub runs: VecDeque<Run>,
 }
 
-/// A key and its partial matches.
-#[derive(Debug)]
+/// A key's partial matches.
+#[derive(Debug, Default)]
 pub(crate) struct KeyRuns {
-    pub key: Key,
-    pub hash: u64,
     pub buckets: Vec<Bucket>,
     /// Partial matches in all buckets.
     pub count: usize,
@@ -53,18 +50,6 @@ pub(crate) struct KeyRuns {
 }
 
 impl KeyRuns {
-    pub fn new(key: Key, hash: u64) -> Self {
-        Self {
-            key,
-            hash,
-            buckets: Vec::new(),
-            count: 0,
-            complete: Vec::new(),
-            timer: None,
-            absent_since: i64::MIN,
-        }
-    }
-
     /// Adds a partial match in its order. With `joins`, one that is there already is not added; whether it
     /// was added.
     pub fn insert(&mut self, wait: WaitId, run: Run, joins: bool) -> bool {

@@ -52,6 +52,7 @@ impl Teller {
     /// for they would come first and might make it void. Gives how many partial matches were let go.
     pub fn tell(
         &self,
+        name: &Key,
         key: &mut KeyRuns,
         strategy: &AfterMatch,
         waiting_max: usize,
@@ -75,7 +76,7 @@ impl Teller {
                 break;
             }
             key.complete.pop();
-            out.push(self.output(&key.key, &complete, buffer));
+            out.push(self.output(name, &complete, buffer));
             let before = self.void_before(strategy, &complete, buffer);
             buffer.release(complete.node);
             while let Some(run) = key.pop_before(before) {
