@@ -69,6 +69,14 @@ pub enum Error {
         /// The most panes of a window.
         panes_max: i64,
     },
+    /// A batch's columns do not fit its source or one another.
+    #[error("batch of source `{source_name}`: {cause}")]
+    Columns {
+        /// The source.
+        source_name: String,
+        /// What is wanted.
+        cause: &'static str,
+    },
     /// An event's id is longer than the limit.
     #[error("an event id of {found} bytes, at most {limit} are allowed")]
     IdTooLong {

@@ -63,11 +63,46 @@ impl Value {
 
     /// Its value as a number; none for text.
     pub fn as_f64(&self) -> Option<f64> {
+        self.as_value_ref().as_f64()
+    }
+
+    pub(crate) fn as_value_ref(&self) -> ValueRef<'_> {
         match self {
-            Self::Float(value) => Some(*value),
-            Self::Int(value) => Some(*value as f64),
-            Self::Bool(value) => Some(f64::from(u8::from(*value))),
+            Self::Bool(value) => ValueRef::Bool(*value),
+            Self::Int(value) => ValueRef::Int(*value),
+            Self::Float(value) => ValueRef::Float(*value),
+            Self::Text(value) => ValueRef::Text(value),
+        }
+    }
+}
+
+/// A value where it lies.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum ValueRef<'a> {
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Text(&'a Arc<str>),
+}
+
+impl ValueRef<'_> {
+    pub fn as_f64(self) -> Option<f64> {
+        match self {
+            Self::Float(value) => Some(value),
+            Self::Int(value) => Some(value as f64),
+            Self::Bool(value) => Some(f64::from(u8::from(value))),
             Self::Text(_) => None,
+        }
+    }
+}
+
+impl From<ValueRef<'_>> for Value {
+    fn from(value: ValueRef<'_>) -> Self {
+        match value {
+            ValueRef::Bool(value) => Self::Bool(value),
+            ValueRef::Int(value) => Self::Int(value),
+            ValueRef::Float(value) => Self::Float(value),
+            ValueRef::Text(value) => Self::Text(value.clone()),
         }
     }
 }

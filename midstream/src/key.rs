@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use crate::event::Value;
+use crate::event::{Value, ValueRef};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Key {
@@ -17,24 +17,24 @@ pub(crate) enum Key {
 }
 
 impl Key {
-    pub fn of(value: &Value) -> Self {
+    pub fn of(value: ValueRef<'_>) -> Self {
         match value {
-            Value::Bool(value) => Self::Bool(*value),
-            Value::Int(value) => Self::Int(*value),
+            ValueRef::Bool(value) => Self::Bool(value),
+            ValueRef::Int(value) => Self::Int(value),
             // Adding zero makes -0 and 0 one key.
-            Value::Float(value) => Self::Float((value + 0.0).to_bits()),
-            Value::Text(value) => Self::Text(value.clone()),
+            ValueRef::Float(value) => Self::Float((value + 0.0).to_bits()),
+            ValueRef::Text(value) => Self::Text(value.clone()),
         }
     }
 
     /// Whether it is the key of this value.
-    pub fn is(&self, value: Option<&Value>) -> bool {
+    pub fn is(&self, value: Option<ValueRef<'_>>) -> bool {
         match (self, value) {
             (Self::None, None) => true,
-            (Self::Text(key), Some(Value::Text(value))) => key == value,
-            (Self::Int(key), Some(Value::Int(value))) => key == value,
-            (Self::Bool(key), Some(Value::Bool(value))) => key == value,
-            (Self::Float(key), Some(Value::Float(value))) => *key == (value + 0.0).to_bits(),
+            (Self::Text(key), Some(ValueRef::Text(value))) => key == value,
+            (Self::Int(key), Some(ValueRef::Int(value))) => *key == value,
+            (Self::Bool(key), Some(ValueRef::Bool(value))) => *key == value,
+            (Self::Float(key), Some(ValueRef::Float(value))) => *key == (value + 0.0).to_bits(),
             _ => false,
         }
     }
@@ -85,26 +85,26 @@ impl<T: Default> KeyTable<T> {
     }
 
     /// The hash of a key's value.
-    pub fn hash(&self, value: Option<&Value>) -> u64 {
+    pub fn hash(&self, value: Option<ValueRef<'_>>) -> u64 {
         let mut hasher = self.hasher.build_hasher();
         match value {
             None => {}
-            Some(Value::Text(text)) => hasher.write(text.as_bytes()),
-            Some(Value::Int(value)) => hasher.write_i64(*value),
-            Some(Value::Float(value)) => hasher.write_u64((value + 0.0).to_bits()),
-            Some(Value::Bool(value)) => hasher.write_u8(u8::from(*value)),
+            Some(ValueRef::Text(text)) => hasher.write(text.as_bytes()),
+            Some(ValueRef::Int(value)) => hasher.write_i64(value),
+            Some(ValueRef::Float(value)) => hasher.write_u64((value + 0.0).to_bits()),
+            Some(ValueRef::Bool(value)) => hasher.write_u8(u8::from(value)),
         }
         hasher.finish()
     }
 
     /// The place of a key.
-    pub fn find(&self, value: Option<&Value>, hash: u64) -> Option<u32> {
+    pub fn find(&self, value: Option<ValueRef<'_>>, hash: u64) -> Option<u32> {
         let same = |place: &u32| self.entries[*place as usize].key.is(value);
         self.places.find(hash, same).copied()
     }
 
     /// Adds a key that is not there. Its value is a new one, or what a removed key left.
-    pub fn insert(&mut self, value: Option<&Value>, hash: u64) -> u32 {
+    pub fn insert(&mut self, value: Option<ValueRef<'_>>, hash: u64) -> u32 {
         let key = value.map_or(Key::None, Key::of);
         let place = match self.free.pop() {
             Some(place) => {

@@ -53,6 +53,7 @@
 #![forbid(unsafe_code)]
 
 mod aggregate;
+mod batch;
 mod dedup;
 mod engine;
 mod error;
@@ -68,6 +69,7 @@ mod time;
 mod window;
 
 pub use aggregate::{Aggregate, Aggregates};
+pub use batch::{Batch, Column};
 pub use engine::{Engine, EngineBuilder, HELD_MAX, IDS_MAX};
 pub use error::{Error, Result};
 pub use event::{EVENT_ID_BYTES_MAX, Event, FieldType, Schema, Value};

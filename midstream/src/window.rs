@@ -4,11 +4,13 @@
 //! Window bounds are multiples of the slide since the epoch. A window is told when time reaches its end.
 //! Constant time an event; a slide costs constant time a key, however many panes a window has.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::aggregate::Aggregates;
+use crate::batch::{Batch, Column, Row};
 use crate::error::{Error, Result};
-use crate::event::{Event, FieldType, Schema, Value};
+use crate::event::{Event, FieldType, Schema, Value, ValueRef};
 use crate::key::KeyTable;
 use crate::output::{Found, MatchId, Output};
 use crate::panes::Panes;
@@ -38,8 +40,12 @@ pub(crate) struct Window {
     order: Vec<u32>,
     /// The end of the next window; none before the first event.
     next_end: Option<i64>,
+    /// The begin of the last event's pane.
+    pane: i64,
     /// Events whose key was one too many.
     pub dropped: u64,
+    passing: Vec<u32>,
+    places: Vec<Option<u32>>,
 }
 
 #[derive(Debug, Default)]
@@ -90,19 +96,22 @@ impl Window {
             keys: KeyTable::default(),
             order: Vec::new(),
             next_end: None,
+            pane: 0,
             dropped: 0,
+            passing: Vec::new(),
+            places: Vec::new(),
         })
     }
 
     /// Takes the next event in order of time, after [`Window::advance_to`] its time.
     pub fn push(&mut self, event: &Event) {
-        if event.source != self.source || !self.filter.holds(event) {
+        if event.source != self.source || !self.filter.holds(Row::Event(event)) {
             return;
         }
         let key = match self.key {
             None => None,
             Some(index) => match event.value(index) {
-                Some(value) => Some(value),
+                Some(value) => Some(value.as_value_ref()),
                 None => return,
             },
         };
@@ -119,7 +128,7 @@ impl Window {
     }
 
     /// The place of a key; none for one too many, which is counted.
-    pub fn place(&mut self, key: Option<&Value>) -> Option<u32> {
+    fn place(&mut self, key: Option<ValueRef<'_>>) -> Option<u32> {
         let hash = self.keys.hash(key);
         if let Some(place) = self.keys.find(key, hash) {
             return Some(place);
@@ -133,10 +142,63 @@ impl Window {
     }
 
     /// Adds a value of a key at a time.
-    pub fn add(&mut self, place: u32, at: i64, value: f64) {
-        let start = at.div_euclid(self.slide) * self.slide;
+    fn add(&mut self, place: u32, at: i64, value: f64) {
+        if !(self.pane..self.pane.saturating_add(self.slide)).contains(&at) {
+            self.pane = at.div_euclid(self.slide) * self.slide;
+        }
+        let start = self.pane;
         self.next_end.get_or_insert(start + self.slide);
         self.keys.at_mut(place).panes.push(start, value);
+    }
+
+    /// A time before which no window ends, when the next event is at `at`.
+    pub fn next_end_after(&self, at: Timestamp) -> i64 {
+        let pane = at.as_millis().div_euclid(self.slide) * self.slide;
+        self.next_end.unwrap_or(pane + self.slide)
+    }
+
+    /// Takes a part of a batch whose rows are in order of time and all before the end of the next window.
+    pub fn push_rows(&mut self, batch: &Batch, rows: Range<usize>) {
+        if batch.source != self.source {
+            return;
+        }
+        let mut passing = std::mem::take(&mut self.passing);
+        passing.clear();
+        self.filter
+            .each_row(batch, rows, |row| passing.push(row as u32));
+        // The places of texts, looked up once each; no key goes away before the window's end.
+        let mut places = std::mem::take(&mut self.places);
+        places.clear();
+        for row in &passing {
+            let row = *row as usize;
+            let column = self.key.map(|key| &batch.columns[key]);
+            let place = if let Some(Column::Text { dictionary, codes }) = column {
+                places.resize(dictionary.len(), None);
+                let code = codes[row] as usize;
+                match places[code] {
+                    Some(place) => Some(place),
+                    None => {
+                        places[code] = self.place(Some(ValueRef::Text(&dictionary[code])));
+                        places[code]
+                    }
+                }
+            } else {
+                let key = self.key.and_then(|key| Row::Batch(batch, row).value(key));
+                self.place(key)
+            };
+            let value = match self.field.map(|field| &batch.columns[field]) {
+                None => Some(1.0),
+                Some(Column::Float(values)) => Some(values[row]),
+                Some(_) => self
+                    .field
+                    .and_then(|field| Row::Batch(batch, row).value(field)?.as_f64()),
+            };
+            if let (Some(place), Some(value)) = (place, value) {
+                self.add(place, batch.at[row].as_millis(), value);
+            }
+        }
+        self.passing = passing;
+        self.places = places;
     }
 
     /// Tells the windows that end at or before `now`, in order of time and key.

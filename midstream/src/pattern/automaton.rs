@@ -4,7 +4,8 @@
 //! the [`Closure`] that follows, so what may be left out has been left out already; only greedy steps are
 //! left at a later event ([`Leave`]).
 
-use crate::event::{Event, Value};
+use crate::batch::Row;
+use crate::event::Value;
 use crate::pattern::buffer::{Buffer, NodeId};
 use crate::pattern::earlier::Pick;
 use crate::predicate::Comparison;
@@ -117,7 +118,7 @@ pub(crate) enum Move {
 #[derive(Clone, Copy)]
 pub(crate) struct Sight<'a> {
     pub mask: Mask,
-    pub event: &'a Event,
+    pub row: Row<'a>,
     pub buffer: &'a Buffer,
     pub node: Option<NodeId>,
 }
@@ -235,12 +236,12 @@ impl Wait {
 
 impl EarlierCondition {
     fn holds(&self, sight: Sight<'_>) -> bool {
-        let Some(left) = sight.event.value(self.field) else {
+        let Some(left) = sight.row.value(self.field) else {
             return false;
         };
         match self.value(sight) {
             None => self.none_holds,
-            Some(right) => self.comparison.test(left, &right) == Some(true),
+            Some(right) => self.comparison.test(left, right.as_value_ref()) == Some(true),
         }
     }
 

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use crate::event::{Event, Value};
+use crate::batch::Row;
+use crate::event::Value;
 use crate::pattern::automaton::ConditionId;
 
 /// The place of a node.
@@ -50,13 +51,13 @@ pub(crate) struct Buffer {
 
 impl Buffer {
     /// Keeps an event; it is let go when no node holds it after [`Buffer::settle`].
-    pub fn keep(&mut self, event: &Event, sequence: u64, fields: &[usize]) -> u32 {
+    pub fn keep(&mut self, row: Row<'_>, sequence: u64, fields: &[usize]) -> u32 {
         let values = fields
             .iter()
-            .map(|field| event.value(*field).cloned())
+            .map(|field| row.value(*field).map(Value::from))
             .collect();
         let kept = Kept {
-            id: event.id.clone(),
+            id: row.id(),
             sequence,
             values,
             references: 1,

@@ -3,8 +3,9 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
+use crate::batch::Row;
 use crate::error::{Error, Result};
-use crate::event::{Event, Schema, Value};
+use crate::event::{Schema, ValueRef};
 use crate::key::KeyTable;
 use crate::output::Output;
 use crate::pattern::automaton::{Automaton, Ignore, Leave, Mask, Move, Over, Sight, Wait, WaitId};
@@ -150,14 +151,14 @@ impl Matcher {
 
     /// Takes the next event in order of time, with the rule's conditions that hold for it. Linear in what the
     /// key's partial matches wait for, and in the partial matches that move.
-    pub fn push(&mut self, source: usize, event: &Event, mask: Mask, out: &mut Vec<Output>) {
-        let now = event.at.as_millis();
+    pub fn push(&mut self, source: usize, row: Row<'_>, mask: Mask, out: &mut Vec<Output>) {
+        let now = row.at().as_millis();
         let Some(Some(used)) = self.sources.get(source) else {
             return;
         };
         let value = match used.key {
             None => None,
-            Some(field) => match event.value(field) {
+            Some(field) => match row.value(field) {
                 Some(value) => Some(value),
                 None => return,
             },
@@ -177,7 +178,7 @@ impl Matcher {
         };
         self.sequence += 1;
         let mut look = Look {
-            event,
+            row,
             mask,
             source,
             kept: None,
@@ -236,7 +237,7 @@ impl Matcher {
                             let node = self.buffer.push(Some(run.node), condition, kept, joins);
                             let next = Run {
                                 node,
-                                since: look.event.at.as_millis(),
+                                since: look.row.at().as_millis(),
                                 ..run
                             };
                             go_on(
@@ -279,7 +280,7 @@ impl Matcher {
     /// Begins partial matches with the event.
     fn begin(&mut self, place: u32, look: &mut Look<'_>) {
         let sight = look.sight(&self.buffer, None);
-        let now = look.event.at.as_millis();
+        let now = look.row.at().as_millis();
         if let Some((condition, time)) = self.automaton.absent_first {
             let key = self.keys.at_mut(place);
             if self.automaton.holds(condition, sight) {
@@ -534,7 +535,7 @@ impl Matcher {
         }
     }
 
-    fn add_key(&mut self, value: Option<&Value>, hash: u64) -> u32 {
+    fn add_key(&mut self, value: Option<ValueRef<'_>>, hash: u64) -> u32 {
         let place = self.keys.insert(value, hash);
         let key = self.keys.at_mut(place);
         key.timer = None;
@@ -552,7 +553,7 @@ impl Matcher {
 
 /// The event in hand.
 struct Look<'a> {
-    event: &'a Event,
+    row: Row<'a>,
     mask: Mask,
     source: usize,
     /// Where the buffer keeps it, once a partial match has taken it.
@@ -563,7 +564,7 @@ impl Look<'_> {
     fn sight<'b>(&'b self, buffer: &'b Buffer, node: Option<NodeId>) -> Sight<'b> {
         Sight {
             mask: self.mask,
-            event: self.event,
+            row: self.row,
             buffer,
             node,
         }
@@ -573,7 +574,7 @@ impl Look<'_> {
         *self.kept.get_or_insert_with(|| {
             let used = uses.get(self.source).and_then(Option::as_ref);
             let fields = used.map_or(&[][..], |used| &used.kept);
-            buffer.keep(self.event, sequence, fields)
+            buffer.keep(self.row, sequence, fields)
         })
     }
 }

@@ -8,6 +8,7 @@
     reason = "tests"
 )]
 
+mod batches;
 mod conservation;
 mod patterns_oracle;
 mod sequences;
