@@ -1,9 +1,11 @@
 //! The rules and the events of each measurement.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use midstream::{
-    Aggregate, Emit, Engine, Event, FieldType, Having, Result, Rule, Schema, Timestamp, gt,
+    Aggregate, Batch, Column, Emit, Engine, Event, FieldType, Having, Result, Rule, Schema,
+    Timestamp, gt,
 };
 
 /// A rule set and what is sent to it.
@@ -208,11 +210,38 @@ impl Load {
         let schema = schema();
         let mut random = Random(7);
         (0..count)
-            .map(|n| {
-                let at = Timestamp::from_millis(n as i64 * 1000 / self.per_second);
-                event(&schema, &mut random, n, at)
-            })
+            .map(|n| event(&schema, &mut random, n, self.at(n)))
             .collect()
+    }
+
+    /// The same rows in batches.
+    pub fn batches(&self, count: usize, rows: usize) -> Result<Vec<Batch>> {
+        let schema = schema();
+        let mut random = Random(7);
+        let dictionary: Vec<Arc<str>> = (0..KEYS)
+            .map(|key| format!("machine-{key}").into())
+            .collect();
+        let mut batches = Vec::with_capacity(count.div_ceil(rows));
+        for first in (0..count).step_by(rows) {
+            let (mut at, mut codes) = (Vec::new(), Vec::new());
+            let mut readings = [Vec::new(), Vec::new(), Vec::new()];
+            for n in first..(first + rows).min(count) {
+                at.push(self.at(n));
+                codes.push((random.next() % KEYS) as u32);
+                for readings in &mut readings {
+                    readings.push(random.reading());
+                }
+            }
+            let dictionary = dictionary.clone();
+            let mut columns = vec![Column::Text { dictionary, codes }];
+            columns.extend(readings.map(Column::Float));
+            batches.push(Batch::new(&schema, &format!("b{first}"), at, columns)?);
+        }
+        Ok(batches)
+    }
+
+    fn at(&self, n: usize) -> Timestamp {
+        Timestamp::from_millis(n as i64 * 1000 / self.per_second)
     }
 
     /// An engine with the rules; ids are not remembered.

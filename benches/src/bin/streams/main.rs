@@ -1,7 +1,8 @@
 //! `midstream`'s throughput on one core, and the time from an event to its alert.
 //!
-//! Events are made before the clock starts and outputs are consumed. `allocations` is counted in the timed
-//! part; `rss` is the process's peak, most of which are the prepared events (`events_mib`). The rates are the
+//! Events are made before the clock starts and outputs are consumed. They are given in batches by column, and
+//! in a second measurement one by one, which includes their being freed. Allocations are counted in the timed
+//! part; the process's peak memory is mostly the prepared events. The rates are the
 //! median of the rounds, each with a new engine. Pin the process: `taskset -c 1`.
 #![allow(clippy::print_stdout, reason = "a bench prints")]
 
@@ -13,7 +14,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use midstream::{Engine, Event, Result};
+use midstream::{Engine, Output, Result};
 use serde_json::json;
 
 use crate::load::Load;
@@ -42,37 +43,59 @@ struct Figures {
     events_mib: f64,
 }
 
-fn measure(load: &Load, events: usize, rounds: usize) -> Result<Figures> {
+/// How events are given to the engine.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// In batches of this many rows.
+    Batches,
+    /// One by one.
+    Events,
+}
+
+const BATCH_ROWS: usize = 1000;
+
+fn measure(load: &Load, form: Form, events: usize, rounds: usize) -> Result<Figures> {
     let mut rates = Vec::with_capacity(rounds);
-    let mut allocations = 0;
-    let mut outputs = 0;
-    let mut events_mib = 0.0;
+    let mut figures = Figures {
+        events_per_second: 0.0,
+        allocations_per_event: 0.0,
+        outputs: 0,
+        events_mib: 0.0,
+    };
     for _ in 0..rounds {
         let before = counting::held_bytes();
-        let prepared: Vec<Event> = load.events(events)?;
-        events_mib = (counting::held_bytes() - before) as f64 / f64::from(1 << 20);
+        let (mut batches, mut single) = (Vec::new(), Vec::new());
+        match form {
+            Form::Batches => batches = load.batches(events, BATCH_ROWS)?,
+            Form::Events => single = load.events(events)?,
+        }
+        figures.events_mib = (counting::held_bytes() - before) as f64 / f64::from(1 << 20);
         let mut engine: Engine = load.engine()?;
         let allocated = counting::allocations();
-        outputs = 0;
+        let mut outputs = 0;
         let begin = Instant::now();
-        for event in prepared {
-            for output in engine.push(event)? {
-                outputs += 1;
-                black_box(&output);
-            }
+        for batch in &batches {
+            outputs += consume(engine.push_batch(batch)?);
+        }
+        for event in single {
+            outputs += consume(engine.push(event)?);
         }
         let passed = begin.elapsed();
-        allocations = counting::allocations() - allocated;
+        let allocations = counting::allocations() - allocated;
+        figures.allocations_per_event = allocations as f64 / events as f64;
+        figures.outputs = outputs;
         rates.push(events as f64 / passed.as_secs_f64());
         black_box(&engine);
     }
     rates.sort_by(f64::total_cmp);
-    Ok(Figures {
-        events_per_second: rates[rates.len() / 2],
-        allocations_per_event: allocations as f64 / events as f64,
-        outputs,
-        events_mib,
-    })
+    figures.events_per_second = rates[rates.len() / 2];
+    Ok(figures)
+}
+
+fn consume(outputs: Vec<Output>) -> u64 {
+    let count = outputs.len() as u64;
+    black_box(outputs);
+    count
 }
 
 /// Peak resident memory in MiB, as the kernel tells; none elsewhere than on Linux.
@@ -96,7 +119,8 @@ fn main() -> Result<()> {
         if !load.name.contains(&command.only) {
             continue;
         }
-        let figures = measure(&load, command.events, command.rounds)?;
+        let figures = measure(&load, Form::Batches, command.events, command.rounds)?;
+        let single = measure(&load, Form::Events, command.events, command.rounds)?;
         tell(json!({
             "name": load.name,
             "what": load.what,
@@ -105,9 +129,14 @@ fn main() -> Result<()> {
             "met": load.bar.map(|bar| figures.events_per_second >= bar),
             "allocations_per_event": (figures.allocations_per_event * 1e4).round() / 1e4,
             "outputs": figures.outputs,
+            "batch_rows": BATCH_ROWS,
+            "one_by_one_events_per_second": single.events_per_second.round(),
+            "one_by_one_allocations_per_event": (single.allocations_per_event * 1e4).round() / 1e4,
+            "one_by_one_outputs": single.outputs,
             "events": command.events,
             "rounds": command.rounds,
             "events_mib": figures.events_mib.round(),
+            "one_by_one_events_mib": single.events_mib.round(),
             "peak_rss_mib": peak_rss_mib().map(f64::round),
         }));
     }
