@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::batch::{Batch, Row};
 use crate::dedup::Dedup;
 use crate::error::{Error, Result};
 use crate::event::{Event, Schema};
 use crate::metrics::{DropReason, Metrics};
 use crate::output::Output;
+use crate::pattern::{Conditions, Matcher};
 use crate::rule::Rule;
-use crate::sequence::Sequence;
 use crate::time::Timestamp;
 use crate::window::Window;
 
@@ -52,7 +53,8 @@ impl EngineBuilder {
         self
     }
 
-    /// For how long after its first arrival an event id counts as known; default ten minutes.
+    /// For how long after its first arrival an event id counts as known; default ten minutes. With zero, ids
+    /// are not remembered.
     #[must_use]
     pub fn dedup(mut self, horizon: Duration) -> Self {
         self.dedup = horizon;
@@ -75,17 +77,25 @@ impl EngineBuilder {
         repeated("sources", self.schemas.iter().map(Schema::name))?;
         repeated("rules", self.rules.iter().map(Rule::name))?;
         let mut windows = Vec::new();
-        let mut sequences = Vec::new();
+        let mut patterns = Vec::new();
+        let mut conditions = Conditions::new(&self.schemas);
         for rule in &self.rules {
             match rule {
                 Rule::Window(rule) => windows.push(Window::build(rule, &self.schemas)?),
-                Rule::Sequence(rule) => sequences.push(Sequence::build(rule, &self.schemas)?),
+                Rule::Sequence(rule) => {
+                    patterns.push(Matcher::sequence(rule, &self.schemas, &mut conditions)?);
+                }
+                Rule::Pattern(rule) => {
+                    patterns.push(Matcher::build(rule, &self.schemas, &mut conditions)?);
+                }
             }
         }
         Ok(Engine {
             sources: self.schemas,
             windows,
-            sequences,
+            patterns,
+            conditions,
+            patterns_due: i64::MIN,
             dedup: Dedup::new(self.dedup, IDS_MAX),
             disorder: self.disorder,
             future: self.future,
@@ -118,12 +128,22 @@ pub(crate) fn schema<'a>(schemas: &'a [Schema], name: &str) -> Result<&'a Schema
         .ok_or_else(|| Error::UnknownSource(name.to_owned()))
 }
 
+/// Whether an event's id is looked up among those seen before.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ids {
+    Check,
+    Trust,
+}
+
 /// Runs rules over events in order of event time.
 #[derive(Debug)]
 pub struct Engine {
     sources: Vec<Schema>,
     windows: Vec<Window>,
-    sequences: Vec<Sequence>,
+    patterns: Vec<Matcher>,
+    conditions: Conditions,
+    /// When time alone first changes something in a pattern.
+    patterns_due: i64,
     dedup: Dedup,
     disorder: Duration,
     future: Duration,
@@ -155,38 +175,138 @@ impl Engine {
     /// [`Error::UnknownSource`] for an event of a source that the engine does not have; it is counted too.
     pub fn push(&mut self, event: Event) -> Result<Vec<Output>> {
         self.metrics.events_in += 1;
-        if self
-            .sources
-            .iter()
-            .all(|schema| *schema.name() != *event.source)
-        {
+        if !self.knows(&event.source) {
             self.metrics.drop(DropReason::UnknownSource);
             return Err(Error::UnknownSource(event.source.to_string()));
         }
+        let mut out = Vec::new();
+        self.take(event, Ids::Check, &mut out);
+        Ok(out)
+    }
+
+    fn take(&mut self, event: Event, ids: Ids, out: &mut Vec<Output>) {
         let newest = self.newest.unwrap_or(event.at);
         if event.at < self.watermark {
-            self.metrics.drop(DropReason::Late);
-            return Ok(Vec::new());
+            return self.metrics.drop(DropReason::Late);
         }
         if event.at > newest.after(self.future) {
-            self.metrics.drop(DropReason::Future);
-            return Ok(Vec::new());
+            return self.metrics.drop(DropReason::Future);
         }
         if self.held.len() >= HELD_MAX {
-            self.metrics.drop(DropReason::Full);
-            return Ok(Vec::new());
+            return self.metrics.drop(DropReason::Full);
         }
         let newest = newest.max(event.at);
-        if !self.dedup.insert(&event.id, newest) {
-            self.metrics.drop(DropReason::Duplicate);
-            return Ok(Vec::new());
+        if ids == Ids::Check && !self.dedup.insert(&event.id, newest) {
+            return self.metrics.drop(DropReason::Duplicate);
         }
         self.newest = Some(newest);
-        self.arrived += 1;
-        self.held.insert((event.at, self.arrived), event);
+        let watermark = newest.before(self.disorder);
+        if self.held.is_empty() && event.at <= watermark {
+            // Nothing is before it.
+            let before = out.len();
+            self.run(event, out);
+            self.metrics.outputs += (out.len() - before) as u64;
+        } else {
+            self.arrived += 1;
+            self.held.insert((event.at, self.arrived), event);
+        }
+        self.release(watermark, out);
+    }
+
+    /// Takes the rows of a batch; what the rules tell because of them comes back in order, as if each row were
+    /// an event. Rows in order of time, with no disorder to wait for, are taken column by column.
+    ///
+    /// Late rows and rows from the future are dropped and counted, and are no error.
+    ///
+    /// # Errors
+    /// [`Error::UnknownSource`] for a batch of a source that the engine does not have; its rows are counted.
+    pub fn push_batch(&mut self, batch: &Batch) -> Result<Vec<Output>> {
+        let rows = batch.len();
+        self.metrics.events_in += rows as u64;
+        if !self.knows(&batch.source) {
+            for _ in 0..rows {
+                self.metrics.drop(DropReason::UnknownSource);
+            }
+            return Err(Error::UnknownSource(batch.source.to_string()));
+        }
         let mut out = Vec::new();
-        self.release(newest.before(self.disorder), &mut out);
+        let (Some(first), Some(last)) = (batch.at.first(), batch.at.last()) else {
+            return Ok(out);
+        };
+        let newest = self.newest.unwrap_or(*first);
+        let in_order = self.disorder.is_zero()
+            && self.held.is_empty()
+            && *first >= self.watermark.max(newest)
+            && *last <= newest.after(self.future)
+            && batch.at.is_sorted();
+        if !in_order {
+            for row in 0..rows {
+                self.take(batch.event(row), Ids::Trust, &mut out);
+            }
+            return Ok(out);
+        }
+        let mut begin = 0;
+        while begin < rows {
+            for window in &mut self.windows {
+                window.advance_to(batch.at[begin], &mut out);
+            }
+            let end = self.rows_until_a_window_ends(batch, begin);
+            for window in &mut self.windows {
+                window.push_rows(batch, begin..end);
+            }
+            self.push_rows_to_patterns(batch, begin..end, &mut out);
+            begin = end;
+        }
+        self.newest = Some(*last);
+        self.watermark = *last;
+        self.advance_patterns(*last, &mut out);
+        self.metrics.events_out += rows as u64;
+        self.metrics.outputs += out.len() as u64;
         Ok(out)
+    }
+
+    /// The end of the rows from `begin` on that all windows can take before any of them ends.
+    fn rows_until_a_window_ends(&self, batch: &Batch, begin: usize) -> usize {
+        let rows = &batch.at[begin..];
+        let mut count = rows.len();
+        for window in &self.windows {
+            let end = window.next_end_after(rows[0]);
+            count = rows[..count].partition_point(|at| at.as_millis() < end);
+        }
+        begin + count.max(1)
+    }
+
+    fn push_rows_to_patterns(
+        &mut self,
+        batch: &Batch,
+        rows: std::ops::Range<usize>,
+        out: &mut Vec<Output>,
+    ) {
+        if self.patterns.is_empty() {
+            return;
+        }
+        self.conditions.evaluate(batch, rows.clone());
+        let mut next = rows.start;
+        while let Some(row) = self.conditions.next_row(next).filter(|row| *row < rows.end) {
+            self.advance_patterns(batch.at[row], out);
+            let Self {
+                conditions,
+                patterns,
+                patterns_due,
+                ..
+            } = self;
+            conditions.look_at_row(row, |source, rule, mask| {
+                let pattern = &mut patterns[rule];
+                pattern.push(source, Row::Batch(batch, row), mask, out);
+                *patterns_due = (*patterns_due).min(pattern.next_due().unwrap_or(i64::MAX));
+            });
+            next = row + 1;
+        }
+    }
+
+    fn knows(&self, source: &std::sync::Arc<str>) -> bool {
+        let mut sources = self.sources.iter().map(Schema::shared_name);
+        sources.any(|known| std::sync::Arc::ptr_eq(known, source) || known == source)
     }
 
     /// Says that no event before `watermark` will come: what waits for it is taken, windows that end at or
@@ -210,30 +330,57 @@ impl Engine {
             .filter(|entry| entry.key().0 <= watermark)
         {
             let event = entry.remove();
-            for window in &mut self.windows {
-                window.advance_to(event.at, out);
-                window.push(&event);
-            }
-            for sequence in &mut self.sequences {
-                sequence.push(&event, out);
-            }
-            self.metrics.events_out += 1;
+            self.run(event, out);
         }
         for window in &mut self.windows {
             window.advance_to(watermark, out);
         }
-        for sequence in &mut self.sequences {
-            sequence.advance_to(watermark);
-        }
+        self.advance_patterns(watermark, out);
         self.metrics.outputs += (out.len() - before) as u64;
+    }
+
+    /// Sends the next event in order of time through the rules.
+    fn run(&mut self, event: Event, out: &mut Vec<Output>) {
+        for window in &mut self.windows {
+            window.advance_to(event.at, out);
+            window.push(&event);
+        }
+        self.advance_patterns(event.at, out);
+        let Self {
+            conditions,
+            patterns,
+            patterns_due,
+            ..
+        } = self;
+        conditions.look(&event, |source, rule, mask| {
+            let pattern = &mut patterns[rule];
+            pattern.push(source, Row::Event(&event), mask, out);
+            *patterns_due = (*patterns_due).min(pattern.next_due().unwrap_or(i64::MAX));
+        });
+        self.metrics.events_out += 1;
+    }
+
+    /// Does what time alone does to the patterns before `now`.
+    fn advance_patterns(&mut self, now: Timestamp, out: &mut Vec<Output>) {
+        if now.as_millis() <= self.patterns_due {
+            return;
+        }
+        self.patterns_due = i64::MAX;
+        for pattern in &mut self.patterns {
+            pattern.advance_to(now, out);
+            let due = pattern.next_due().unwrap_or(i64::MAX);
+            self.patterns_due = self.patterns_due.min(due);
+        }
     }
 
     /// The counters: `events_in = events_out + sum(dropped) + held`.
     pub fn metrics(&self) -> Metrics {
         Metrics {
             held: self.held.len() as u64,
-            partial_matches_dropped: self.sequences.iter().map(|sequence| sequence.dropped).sum(),
-            partial_matches_expired: self.sequences.iter().map(|sequence| sequence.expired).sum(),
+            partial_matches: self.patterns.iter().map(|rule| rule.held() as u64).sum(),
+            partial_match_bytes: self.patterns.iter().map(|rule| rule.bytes() as u64).sum(),
+            partial_matches_dropped: self.patterns.iter().map(|rule| rule.dropped).sum(),
+            partial_matches_expired: self.patterns.iter().map(|rule| rule.expired).sum(),
             window_events_dropped: self.windows.iter().map(|window| window.dropped).sum(),
             ids_forgotten: self.dedup.forgotten,
             ..self.metrics.clone()

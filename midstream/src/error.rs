@@ -47,6 +47,14 @@ pub enum Error {
         /// What is wrong.
         cause: &'static str,
     },
+    /// A condition refers to a step that the pattern does not have.
+    #[error("rule `{rule}`: a condition refers to step `{step}`, which the pattern does not have")]
+    UnknownStep {
+        /// The rule.
+        rule: String,
+        /// The step asked for.
+        step: String,
+    },
     /// A window's slide does not divide its size.
     #[error(
         "rule `{rule}`: a window of {size:?} cannot slide by {slide:?}: the size must be a multiple of the slide, at most {panes_max} times"
@@ -60,6 +68,14 @@ pub enum Error {
         slide: Duration,
         /// The most panes of a window.
         panes_max: i64,
+    },
+    /// A batch's columns do not fit its source or one another.
+    #[error("batch of source `{source_name}`: {cause}")]
+    Columns {
+        /// The source.
+        source_name: String,
+        /// What is wanted.
+        cause: &'static str,
     },
     /// An event's id is longer than the limit.
     #[error("an event id of {found} bytes, at most {limit} are allowed")]

@@ -63,11 +63,46 @@ impl Value {
 
     /// Its value as a number; none for text.
     pub fn as_f64(&self) -> Option<f64> {
+        self.as_value_ref().as_f64()
+    }
+
+    pub(crate) fn as_value_ref(&self) -> ValueRef<'_> {
         match self {
-            Self::Float(value) => Some(*value),
-            Self::Int(value) => Some(*value as f64),
-            Self::Bool(value) => Some(f64::from(u8::from(*value))),
+            Self::Bool(value) => ValueRef::Bool(*value),
+            Self::Int(value) => ValueRef::Int(*value),
+            Self::Float(value) => ValueRef::Float(*value),
+            Self::Text(value) => ValueRef::Text(value),
+        }
+    }
+}
+
+/// A value where it lies.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum ValueRef<'a> {
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Text(&'a Arc<str>),
+}
+
+impl ValueRef<'_> {
+    pub fn as_f64(self) -> Option<f64> {
+        match self {
+            Self::Float(value) => Some(value),
+            Self::Int(value) => Some(value as f64),
+            Self::Bool(value) => Some(f64::from(u8::from(value))),
             Self::Text(_) => None,
+        }
+    }
+}
+
+impl From<ValueRef<'_>> for Value {
+    fn from(value: ValueRef<'_>) -> Self {
+        match value {
+            ValueRef::Bool(value) => Self::Bool(value),
+            ValueRef::Int(value) => Self::Int(value),
+            ValueRef::Float(value) => Self::Float(value),
+            ValueRef::Text(value) => Self::Text(value.clone()),
         }
     }
 }
@@ -110,7 +145,7 @@ impl From<&str> for Value {
 /// The name and the typed fields of one source of events.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Schema {
-    name: String,
+    name: Arc<str>,
     fields: Vec<(String, FieldType)>,
 }
 
@@ -118,7 +153,7 @@ impl Schema {
     /// A source of this name without fields.
     pub fn new(name: &str) -> Self {
         Self {
-            name: name.to_owned(),
+            name: name.into(),
             fields: Vec::new(),
         }
     }
@@ -133,6 +168,10 @@ impl Schema {
 
     /// The source's name.
     pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn shared_name(&self) -> &Arc<str> {
         &self.name
     }
 
@@ -152,7 +191,7 @@ impl Schema {
             .iter()
             .position(|(known, _)| known == field)
             .ok_or_else(|| Error::UnknownField {
-                source_name: self.name.clone(),
+                source_name: self.name.to_string(),
                 field: field.to_owned(),
                 known: self
                     .fields
@@ -193,7 +232,7 @@ impl Schema {
             values[index] = Some(value);
         }
         Ok(Event {
-            source: self.name.as_str().into(),
+            source: self.name.clone(),
             id: id.into(),
             at,
             values,

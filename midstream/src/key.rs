@@ -1,8 +1,11 @@
-//! The value of a key field, hashable: numbers by their bits.
+//! The value of a key field, hashable: numbers by their bits. And a table by key.
 
+use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
-use crate::event::Value;
+use hashbrown::{DefaultHashBuilder, HashTable};
+
+use crate::event::{Value, ValueRef};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Key {
@@ -14,13 +17,25 @@ pub(crate) enum Key {
 }
 
 impl Key {
-    pub fn of(value: &Value) -> Self {
+    pub fn of(value: ValueRef<'_>) -> Self {
         match value {
-            Value::Bool(value) => Self::Bool(*value),
-            Value::Int(value) => Self::Int(*value),
+            ValueRef::Bool(value) => Self::Bool(value),
+            ValueRef::Int(value) => Self::Int(value),
             // Adding zero makes -0 and 0 one key.
-            Value::Float(value) => Self::Float((value + 0.0).to_bits()),
-            Value::Text(value) => Self::Text(value.clone()),
+            ValueRef::Float(value) => Self::Float((value + 0.0).to_bits()),
+            ValueRef::Text(value) => Self::Text(value.clone()),
+        }
+    }
+
+    /// Whether it is the key of this value.
+    pub fn is(&self, value: Option<ValueRef<'_>>) -> bool {
+        match (self, value) {
+            (Self::None, None) => true,
+            (Self::Text(key), Some(ValueRef::Text(value))) => key == value,
+            (Self::Int(key), Some(ValueRef::Int(value))) => *key == value,
+            (Self::Bool(key), Some(ValueRef::Bool(value))) => *key == value,
+            (Self::Float(key), Some(ValueRef::Float(value))) => *key == (value + 0.0).to_bits(),
+            _ => false,
         }
     }
 
@@ -32,5 +47,124 @@ impl Key {
             Self::Float(bits) => Some(Value::Float(f64::from_bits(*bits))),
             Self::Text(value) => Some(Value::Text(value.clone())),
         }
+    }
+}
+
+/// What is kept by key. A look-up makes no key, a key's place stays the same while it is there, and places
+/// of removed keys are used again.
+#[derive(Debug)]
+pub(crate) struct KeyTable<T> {
+    hasher: DefaultHashBuilder,
+    places: HashTable<u32>,
+    entries: Vec<Entry<T>>,
+    free: Vec<u32>,
+}
+
+#[derive(Debug)]
+struct Entry<T> {
+    key: Key,
+    hash: u64,
+    value: T,
+}
+
+impl<T> Default for KeyTable<T> {
+    fn default() -> Self {
+        Self {
+            hasher: DefaultHashBuilder::default(),
+            places: HashTable::new(),
+            entries: Vec::new(),
+            free: Vec::new(),
+        }
+    }
+}
+
+impl<T: Default> KeyTable<T> {
+    /// How many keys there are.
+    pub fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// The hash of a key's value.
+    pub fn hash(&self, value: Option<ValueRef<'_>>) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        match value {
+            None => {}
+            Some(ValueRef::Text(text)) => hasher.write(text.as_bytes()),
+            Some(ValueRef::Int(value)) => hasher.write_i64(value),
+            Some(ValueRef::Float(value)) => hasher.write_u64((value + 0.0).to_bits()),
+            Some(ValueRef::Bool(value)) => hasher.write_u8(u8::from(value)),
+        }
+        hasher.finish()
+    }
+
+    /// The place of a key.
+    pub fn find(&self, value: Option<ValueRef<'_>>, hash: u64) -> Option<u32> {
+        let same = |place: &u32| self.entries[*place as usize].key.is(value);
+        self.places.find(hash, same).copied()
+    }
+
+    /// Adds a key that is not there. Its value is a new one, or what a removed key left.
+    pub fn insert(&mut self, value: Option<ValueRef<'_>>, hash: u64) -> u32 {
+        let key = value.map_or(Key::None, Key::of);
+        let place = match self.free.pop() {
+            Some(place) => {
+                let entry = &mut self.entries[place as usize];
+                entry.key = key;
+                entry.hash = hash;
+                place
+            }
+            None => {
+                self.entries.push(Entry {
+                    key,
+                    hash,
+                    value: T::default(),
+                });
+                (self.entries.len() - 1) as u32
+            }
+        };
+        let Self {
+            places, entries, ..
+        } = self;
+        places.insert_unique(hash, place, |other| entries[*other as usize].hash);
+        place
+    }
+
+    /// Removes a key; its value stays for the next one, so that what it has allocated is used again.
+    pub fn remove(&mut self, place: u32) {
+        let entry = &mut self.entries[place as usize];
+        entry.key = Key::None;
+        let found = self.places.find_entry(entry.hash, |other| *other == place);
+        if let Ok(found) = found {
+            found.remove();
+            self.free.push(place);
+        }
+    }
+
+    /// The key of a place.
+    pub fn key(&self, place: u32) -> &Key {
+        &self.entries[place as usize].key
+    }
+
+    /// What is kept at a place.
+    pub fn at(&self, place: u32) -> &T {
+        &self.entries[place as usize].value
+    }
+
+    /// What is kept at a place.
+    pub fn at_mut(&mut self, place: u32) -> &mut T {
+        &mut self.entries[place as usize].value
+    }
+
+    /// A place's key and what is kept there.
+    pub fn entry_mut(&mut self, place: u32) -> (&Key, &mut T) {
+        let entry = &mut self.entries[place as usize];
+        (&entry.key, &mut entry.value)
+    }
+
+    /// All places in order of their keys.
+    pub fn ordered(&self) -> Vec<u32> {
+        let mut places: Vec<u32> = self.places.iter().copied().collect();
+        places.sort_unstable_by(|a, b| self.key(*a).cmp(self.key(*b)));
+        places
     }
 }

@@ -53,6 +53,7 @@
 #![forbid(unsafe_code)]
 
 mod aggregate;
+mod batch;
 mod dedup;
 mod engine;
 mod error;
@@ -60,20 +61,25 @@ mod event;
 mod key;
 mod metrics;
 mod output;
+mod panes;
+mod pattern;
 mod predicate;
 mod rule;
-mod sequence;
 mod time;
 mod window;
 
 pub use aggregate::{Aggregate, Aggregates};
+pub use batch::{Batch, Column};
 pub use engine::{Engine, EngineBuilder, HELD_MAX, IDS_MAX};
 pub use error::{Error, Result};
 pub use event::{EVENT_ID_BYTES_MAX, Event, FieldType, Schema, Value};
 pub use metrics::{DropReason, Metrics};
-pub use output::{Found, MatchId, Output};
-pub use predicate::{Predicate, always, eq, ge, gt, le, lt, ne};
+pub use output::{Found, MatchId, MatchedStep, Output};
+pub use pattern::{
+    AfterMatch, Contiguity, Earlier, Element, Greed, Overflow, PartialLimits, Pattern, PatternRule,
+    Step, Timeouts, all_of, any_of, group, step,
+};
+pub use predicate::{Comparison, Predicate, always, eq, ge, gt, le, lt, ne};
 pub use rule::{Emit, Having, Rule, SequenceRule, WindowRule};
-pub use sequence::PARTIAL_MATCHES_MAX;
 pub use time::Timestamp;
 pub use window::{KEYS_MAX, PANES_MAX};

@@ -47,7 +47,13 @@ pub struct Metrics {
     pub held: u64,
     /// What the rules told.
     pub outputs: u64,
-    /// Partial matches dropped because a key had too many.
+    /// Partial matches that are held now.
+    #[serde(default)]
+    pub partial_matches: u64,
+    /// Bytes of partial matches, of the events they hold, and of their keys.
+    #[serde(default)]
+    pub partial_match_bytes: u64,
+    /// Partial matches dropped because a rule or a key had too many.
     pub partial_matches_dropped: u64,
     /// Partial matches whose time was over.
     pub partial_matches_expired: u64,

@@ -58,6 +58,15 @@ pub struct Output {
     pub found: Found,
 }
 
+/// The events that a step of a pattern took.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct MatchedStep {
+    /// The step's name.
+    pub name: Arc<str>,
+    /// The events' ids, in order.
+    pub events: Vec<Arc<str>>,
+}
+
 /// What was found.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -65,6 +74,10 @@ pub struct Output {
 pub enum Found {
     /// The ids of a sequence's events, in order.
     Sequence(Vec<Arc<str>>),
+    /// A pattern's events.
+    Pattern(Vec<MatchedStep>),
+    /// The events of a partial match whose time was over.
+    Timeout(Vec<MatchedStep>),
     /// A window's aggregates.
     Window(Aggregates),
 }

@@ -2,8 +2,9 @@
 
 use std::cmp::Ordering;
 
+use crate::batch::{Batch, Column, Row};
 use crate::error::Result;
-use crate::event::{Event, Schema, Value};
+use crate::event::{Schema, Value, ValueRef};
 
 /// A condition on the fields of one event.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,13 +23,20 @@ enum Node<F> {
     Or(Box<Node<F>>, Box<Node<F>>),
 }
 
+/// How two values are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Comparison {
+pub enum Comparison {
+    /// `<`
     Less,
+    /// `<=`
     LessOrEqual,
+    /// `>`
     Greater,
+    /// `>=`
     GreaterOrEqual,
+    /// `=`
     Equal,
+    /// `!=`
     NotEqual,
 }
 
@@ -112,23 +120,61 @@ impl Node<String> {
 
 impl Compiled {
     /// Whether the event is known to satisfy the condition.
-    pub fn holds(&self, event: &Event) -> bool {
-        self.0.test(event) == Some(true)
+    pub fn holds(&self, row: Row<'_>) -> bool {
+        self.0.test(row) == Some(true)
+    }
+
+    /// Calls `each` with the rows of a part of a batch that are known to satisfy the condition, in order. A
+    /// comparison of a column of numbers is a loop over that column.
+    pub fn each_row(
+        &self,
+        batch: &Batch,
+        rows: std::ops::Range<usize>,
+        mut each: impl FnMut(usize),
+    ) {
+        if let Node::Compare(field, comparison, limit) = &self.0
+            && let (Some(Column::Float(values)), Some(limit)) =
+                (batch.columns.get(*field), limit.as_f64())
+            && let Some(values) = values.get(rows.clone())
+        {
+            // NaN compares with nothing, not even as unequal.
+            let hold: fn(f64, f64) -> bool = match comparison {
+                Comparison::Less => |a, b| a < b,
+                Comparison::LessOrEqual => |a, b| a <= b,
+                Comparison::Greater => |a, b| a > b,
+                Comparison::GreaterOrEqual => |a, b| a >= b,
+                Comparison::Equal => |a, b| a == b,
+                Comparison::NotEqual => |a, b| a < b || a > b,
+            };
+            for (place, value) in values.iter().enumerate() {
+                if hold(*value, limit) {
+                    each(rows.start + place);
+                }
+            }
+            return;
+        }
+        for row in rows {
+            if self.holds(Row::Batch(batch, row)) {
+                each(row);
+            }
+        }
     }
 }
 
 impl Node<usize> {
-    fn test(&self, event: &Event) -> Option<bool> {
+    fn test(&self, row: Row<'_>) -> Option<bool> {
         match self {
             Self::Always => Some(true),
-            Self::Compare(field, comparison, value) => comparison.test(event.value(*field)?, value),
-            Self::Not(node) => node.test(event).map(|held| !held),
-            Self::And(a, b) => match (a.test(event), b.test(event)) {
+            Self::Compare(field, comparison, value) => {
+                comparison.test(row.value(*field)?, value.as_value_ref())
+            }
+            Self::Not(node) => node.test(row).map(|held| !held),
+            Self::And(a, b) => match (a.test(row), b.test(row)) {
                 (Some(false), _) | (_, Some(false)) => Some(false),
                 (Some(true), Some(true)) => Some(true),
                 _ => None,
             },
-            Self::Or(a, b) => match (a.test(event), b.test(event)) {
+            Self::Or(a, b) => match (a.test(row), b.test(row)) {
                 (Some(true), _) | (_, Some(true)) => Some(true),
                 (Some(false), Some(false)) => Some(false),
                 _ => None,
@@ -139,11 +185,12 @@ impl Node<usize> {
 
 impl Comparison {
     /// Unknown for values that have no order, NaN among them.
-    fn test(self, left: &Value, right: &Value) -> Option<bool> {
+    pub(crate) fn test(self, left: ValueRef<'_>, right: ValueRef<'_>) -> Option<bool> {
         let order = match (left, right) {
-            (Value::Text(a), Value::Text(b)) => Some(a.cmp(b)),
-            (Value::Bool(a), Value::Bool(b)) => Some(a.cmp(b)),
-            (Value::Text(_) | Value::Bool(_), _) | (_, Value::Text(_) | Value::Bool(_)) => None,
+            (ValueRef::Text(a), ValueRef::Text(b)) => Some(a.cmp(b)),
+            (ValueRef::Bool(a), ValueRef::Bool(b)) => Some(a.cmp(&b)),
+            (ValueRef::Text(_) | ValueRef::Bool(_), _)
+            | (_, ValueRef::Text(_) | ValueRef::Bool(_)) => None,
             (a, b) => a
                 .as_f64()
                 .zip(b.as_f64())

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::aggregate::Aggregate;
+use crate::pattern::{PartialLimits, Pattern, PatternRule, Step};
 use crate::predicate::{Predicate, always};
 
 /// What to look for.
@@ -10,6 +11,8 @@ use crate::predicate::{Predicate, always};
 pub enum Rule {
     /// A sequence of events.
     Sequence(SequenceRule),
+    /// A pattern of events.
+    Pattern(PatternRule),
     /// Aggregates over windows.
     Window(WindowRule),
 }
@@ -22,7 +25,13 @@ impl Rule {
             key: None,
             steps: Vec::new(),
             within: None,
+            limits: PartialLimits::default(),
         }
+    }
+
+    /// A pattern: steps that repeat, alternate, or must not happen.
+    pub fn pattern(name: &str, pattern: Pattern) -> PatternRule {
+        PatternRule::new(name, pattern)
     }
 
     /// Aggregates of a field over windows of event time, by key.
@@ -44,6 +53,7 @@ impl Rule {
     pub fn name(&self) -> &str {
         match self {
             Self::Sequence(rule) => &rule.name,
+            Self::Pattern(rule) => &rule.name,
             Self::Window(rule) => &rule.name,
         }
     }
@@ -56,13 +66,7 @@ pub struct SequenceRule {
     pub(crate) key: Option<String>,
     pub(crate) steps: Vec<Step>,
     pub(crate) within: Option<Duration>,
-}
-
-/// One event of a sequence.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Step {
-    pub source: String,
-    pub predicate: Predicate,
+    pub(crate) limits: PartialLimits,
 }
 
 impl SequenceRule {
@@ -76,10 +80,8 @@ impl SequenceRule {
     /// The next event: one of `source` for which `predicate` holds.
     #[must_use]
     pub fn step(mut self, source: &str, predicate: Predicate) -> Self {
-        self.steps.push(Step {
-            source: source.to_owned(),
-            predicate,
-        });
+        let name = (self.steps.len() + 1).to_string();
+        self.steps.push(Step::new(&name, source, predicate));
         self
     }
 
@@ -88,6 +90,25 @@ impl SequenceRule {
     pub fn within(mut self, limit: Duration) -> Self {
         self.within = Some(limit);
         self
+    }
+
+    /// How much the rule may hold.
+    #[must_use]
+    pub fn limits(mut self, limits: PartialLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// The same as a pattern.
+    pub(crate) fn to_pattern(&self) -> PatternRule {
+        let steps = self.steps.iter().cloned();
+        let pattern = steps.fold(Pattern::default(), Pattern::then);
+        let rule = PatternRule::new(&self.name, pattern).limits(self.limits);
+        PatternRule {
+            key: self.key.clone(),
+            within: self.within,
+            ..rule
+        }
     }
 }
 

@@ -2,16 +2,18 @@
 //! merge of its last panes (J. Li et al., *No pane, no gain*, SIGMOD Record 34, 2005).
 //!
 //! Window bounds are multiples of the slide since the epoch. A window is told when time reaches its end.
-//! Constant time an event; keys times panes a slide.
+//! Constant time an event; a slide costs constant time a key, however many panes a window has.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::aggregate::Aggregates;
+use crate::batch::{Batch, Column, Row};
 use crate::error::{Error, Result};
-use crate::event::{Event, FieldType, Schema, Value};
-use crate::key::Key;
+use crate::event::{Event, FieldType, Schema, Value, ValueRef};
+use crate::key::KeyTable;
 use crate::output::{Found, MatchId, Output};
+use crate::panes::Panes;
 use crate::predicate::Compiled;
 use crate::rule::{Emit, Having, WindowRule};
 use crate::time::{Timestamp, millis};
@@ -33,17 +35,22 @@ pub(crate) struct Window {
     slide: i64,
     having: Vec<Having>,
     emit: Emit,
-    keys: BTreeMap<Key, Panes>,
+    keys: KeyTable<State>,
+    /// The places of the keys in order, where they are known.
+    order: Vec<u32>,
     /// The end of the next window; none before the first event.
     next_end: Option<i64>,
+    /// The begin of the last event's pane.
+    pane: i64,
     /// Events whose key was one too many.
     pub dropped: u64,
+    passing: Vec<u32>,
+    places: Vec<Option<u32>>,
 }
 
 #[derive(Debug, Default)]
-struct Panes {
-    /// By the pane's begin, oldest first.
-    panes: VecDeque<(i64, Aggregates)>,
+struct State {
+    panes: Panes,
     /// Whether the conditions held in the last window.
     held: bool,
 }
@@ -74,7 +81,7 @@ impl Window {
         }
         Ok(Self {
             name: rule.name.as_str().into(),
-            source: schema.name().into(),
+            source: schema.shared_name().clone(),
             key: rule
                 .key
                 .as_deref()
@@ -86,21 +93,25 @@ impl Window {
             slide,
             having: rule.having.clone(),
             emit: rule.emit,
-            keys: BTreeMap::new(),
+            keys: KeyTable::default(),
+            order: Vec::new(),
             next_end: None,
+            pane: 0,
             dropped: 0,
+            passing: Vec::new(),
+            places: Vec::new(),
         })
     }
 
     /// Takes the next event in order of time, after [`Window::advance_to`] its time.
     pub fn push(&mut self, event: &Event) {
-        if event.source != self.source || !self.filter.holds(event) {
+        if event.source != self.source || !self.filter.holds(Row::Event(event)) {
             return;
         }
         let key = match self.key {
-            None => Key::None,
+            None => None,
             Some(index) => match event.value(index) {
-                Some(value) => Key::of(value),
+                Some(value) => Some(value.as_value_ref()),
                 None => return,
             },
         };
@@ -111,74 +122,139 @@ impl Window {
                 None => return,
             },
         };
-        let start = event.at.as_millis().div_euclid(self.slide) * self.slide;
-        self.next_end.get_or_insert(start + self.slide);
-        if self.keys.len() >= KEYS_MAX && !self.keys.contains_key(&key) {
+        if let Some(place) = self.place(key) {
+            self.add(place, event.at.as_millis(), value);
+        }
+    }
+
+    /// The place of a key; none for one too many, which is counted.
+    fn place(&mut self, key: Option<ValueRef<'_>>) -> Option<u32> {
+        let hash = self.keys.hash(key);
+        if let Some(place) = self.keys.find(key, hash) {
+            return Some(place);
+        }
+        if self.keys.len() >= KEYS_MAX {
             self.dropped += 1;
+            return None;
+        }
+        self.order.clear();
+        Some(self.keys.insert(key, hash))
+    }
+
+    /// Adds a value of a key at a time.
+    fn add(&mut self, place: u32, at: i64, value: f64) {
+        if !(self.pane..self.pane.saturating_add(self.slide)).contains(&at) {
+            self.pane = at.div_euclid(self.slide) * self.slide;
+        }
+        let start = self.pane;
+        self.next_end.get_or_insert(start + self.slide);
+        self.keys.at_mut(place).panes.push(start, value);
+    }
+
+    /// A time before which no window ends, when the next event is at `at`.
+    pub fn next_end_after(&self, at: Timestamp) -> i64 {
+        let pane = at.as_millis().div_euclid(self.slide) * self.slide;
+        self.next_end.unwrap_or(pane + self.slide)
+    }
+
+    /// Takes a part of a batch whose rows are in order of time and all before the end of the next window.
+    pub fn push_rows(&mut self, batch: &Batch, rows: Range<usize>) {
+        if batch.source != self.source {
             return;
         }
-        let panes = &mut self.keys.entry(key).or_default().panes;
-        if panes.back().is_none_or(|(last, _)| *last < start) {
-            panes.push_back((start, Aggregates::default()));
+        let mut passing = std::mem::take(&mut self.passing);
+        passing.clear();
+        self.filter
+            .each_row(batch, rows, |row| passing.push(row as u32));
+        // The places of texts, looked up once each; no key goes away before the window's end.
+        let mut places = std::mem::take(&mut self.places);
+        places.clear();
+        for row in &passing {
+            let row = *row as usize;
+            let column = self.key.map(|key| &batch.columns[key]);
+            let place = if let Some(Column::Text { dictionary, codes }) = column {
+                places.resize(dictionary.len(), None);
+                let code = codes[row] as usize;
+                match places[code] {
+                    Some(place) => Some(place),
+                    None => {
+                        places[code] = self.place(Some(ValueRef::Text(&dictionary[code])));
+                        places[code]
+                    }
+                }
+            } else {
+                let key = self.key.and_then(|key| Row::Batch(batch, row).value(key));
+                self.place(key)
+            };
+            let value = match self.field.map(|field| &batch.columns[field]) {
+                None => Some(1.0),
+                Some(Column::Float(values)) => Some(values[row]),
+                Some(_) => self
+                    .field
+                    .and_then(|field| Row::Batch(batch, row).value(field)?.as_f64()),
+            };
+            if let (Some(place), Some(value)) = (place, value) {
+                self.add(place, batch.at[row].as_millis(), value);
+            }
         }
-        if let Some((_, pane)) = panes.back_mut() {
-            pane.push(value);
-        }
+        self.passing = passing;
+        self.places = places;
     }
 
     /// Tells the windows that end at or before `now`, in order of time and key.
     pub fn advance_to(&mut self, now: Timestamp, out: &mut Vec<Output>) {
         while let Some(end) = self.next_end.filter(|end| *end <= now.as_millis()) {
-            self.close(end, out);
-            self.next_end = self
-                .keys
-                .values()
-                .filter_map(|panes| panes.panes.front())
-                .map(|(start, _)| *start)
-                .min()
-                .map(
-                    // Nothing happens before the first pane that is left is inside a window.
-                    |oldest| (end + self.slide).max(oldest + self.slide),
-                );
+            let oldest = self.close(end, out);
+            // Nothing happens before the first pane that is left is inside a window.
+            self.next_end = oldest.map(|oldest| (end + self.slide).max(oldest + self.slide));
         }
     }
 
-    fn close(&mut self, end: i64, out: &mut Vec<Output>) {
+    /// Tells the window that ends then; gives the begin of the oldest pane that is left.
+    fn close(&mut self, end: i64, out: &mut Vec<Output>) -> Option<i64> {
         let begin = end - self.size;
-        let Self {
-            name,
-            keys,
-            having,
-            emit,
-            ..
-        } = self;
-        keys.retain(|key, state| {
-            while state.panes.front().is_some_and(|(start, _)| *start < begin) {
-                state.panes.pop_front();
-            }
-            let mut all = Aggregates::default();
-            state
-                .panes
-                .iter()
-                .filter(|(start, _)| *start < end)
-                .for_each(|(_, pane)| all.merge(pane));
-            let holds = all.count + all.nan > 0 && having.iter().all(|having| having.holds(&all));
-            let tells = holds && (*emit == Emit::Every || !state.held);
+        if self.order.len() != self.keys.len() {
+            self.order = self.keys.ordered();
+        }
+        let mut oldest = None;
+        let order = std::mem::take(&mut self.order);
+        let mut gone = false;
+        for place in &order {
+            let state = self.keys.at_mut(*place);
+            state.panes.drop_before(begin);
+            let all = state.panes.merge_until(end);
+            let some = all.count + all.nan > 0;
+            let holds = some && self.having.iter().all(|having| having.holds(&all));
+            let tells = holds && (self.emit == Emit::Every || !state.held);
             state.held = holds;
+            match state.panes.oldest() {
+                Some(start) => oldest = Some(oldest.map_or(start, |other: i64| other.min(start))),
+                None => gone = true,
+            }
             if tells {
-                let value = key.value();
+                let value = self.keys.key(*place).value();
                 let text = value.as_ref().map(Value::to_string).unwrap_or_default();
                 out.push(Output {
-                    rule: name.clone(),
-                    id: MatchId::of(&[name, &text, &end.to_string()]),
+                    rule: self.name.clone(),
+                    id: MatchId::of(&[&self.name, &text, &end.to_string()]),
                     key: value,
                     first: Timestamp::from_millis(begin),
                     last: Timestamp::from_millis(end),
                     found: Found::Window(all),
                 });
             }
-            !state.panes.is_empty()
-        });
+        }
+        self.order = order;
+        if gone {
+            for place in std::mem::take(&mut self.order) {
+                let state = self.keys.at_mut(place);
+                if state.panes.oldest().is_none() {
+                    state.held = false;
+                    self.keys.remove(place);
+                }
+            }
+        }
+        oldest
     }
 }
 

@@ -3,12 +3,16 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::print_stdout,
     missing_docs,
     reason = "tests"
 )]
 
+mod batches;
 mod conservation;
+mod patterns_oracle;
 mod sequences;
+mod vectors;
 mod windows;
 
 use midstream::{Event, FieldType, Schema, Timestamp, Value};

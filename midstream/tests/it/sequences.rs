@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use midstream::{Engine, Error, Found, Output, Rule, Timestamp, eq, gt, lt};
+use midstream::{Engine, Error, Found, Output, PartialLimits, Rule, Timestamp, eq, gt, lt};
 use proptest::prelude::*;
 
 use super::{event, schema};
@@ -154,19 +154,30 @@ fn a_replay_gives_the_same_match_ids() {
 
 #[test]
 fn partial_matches_are_bounded_and_expire() {
-    let mut engine = overheat();
+    let limits = PartialLimits {
+        per_key: 64,
+        ..PartialLimits::default()
+    };
+    let rule = Rule::sequence("overheat")
+        .key("key")
+        .step("s", gt("value", 85.0))
+        .step("s", lt("value", 50.0))
+        .within(Duration::from_secs(30))
+        .limits(limits);
+    let mut engine = Engine::builder()
+        .source(schema())
+        .rule(rule)
+        .build()
+        .unwrap();
     for n in 0..100 {
         engine.push(event(&n.to_string(), n, "k", 90.0)).unwrap();
     }
-    assert_eq!(
-        engine.metrics().partial_matches_dropped,
-        100 - midstream::PARTIAL_MATCHES_MAX as u64
-    );
+    assert_eq!(engine.metrics().partial_matches_dropped, 36);
+    assert_eq!(engine.metrics().partial_matches, 64);
     engine.advance_to(Timestamp::from_millis(60_000));
-    assert_eq!(
-        engine.metrics().partial_matches_expired,
-        midstream::PARTIAL_MATCHES_MAX as u64
-    );
+    assert_eq!(engine.metrics().partial_matches_expired, 64);
+    assert_eq!(engine.metrics().partial_matches, 0);
+    assert_eq!(engine.metrics().partial_match_bytes, 0);
 }
 
 #[test]

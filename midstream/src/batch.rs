@@ -1,0 +1,174 @@
+//! Rows of one source by column, for what arrives in bulk.
+
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::event::{Event, FieldType, Schema, Value, ValueRef};
+use crate::time::Timestamp;
+
+/// The values of one field, one a row.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Column {
+    /// Numbers.
+    Float(Vec<f64>),
+    /// Integers.
+    Int(Vec<i64>),
+    /// True or false.
+    Bool(Vec<bool>),
+    /// Texts: the distinct ones, and for each row the place of its text among them.
+    Text {
+        /// The distinct texts.
+        dictionary: Vec<Arc<str>>,
+        /// A place in the dictionary for each row.
+        codes: Vec<u32>,
+    },
+}
+
+impl Column {
+    fn field_type(&self) -> FieldType {
+        match self {
+            Self::Float(_) => FieldType::Float,
+            Self::Int(_) => FieldType::Int,
+            Self::Bool(_) => FieldType::Bool,
+            Self::Text { .. } => FieldType::Text,
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Float(values) => values.len(),
+            Self::Int(values) => values.len(),
+            Self::Bool(values) => values.len(),
+            Self::Text { codes, .. } => codes.len(),
+        }
+    }
+
+    fn value(&self, row: usize) -> Option<ValueRef<'_>> {
+        Some(match self {
+            Self::Float(values) => ValueRef::Float(*values.get(row)?),
+            Self::Int(values) => ValueRef::Int(*values.get(row)?),
+            Self::Bool(values) => ValueRef::Bool(*values.get(row)?),
+            Self::Text { dictionary, codes } => {
+                ValueRef::Text(dictionary.get(*codes.get(row)? as usize)?)
+            }
+        })
+    }
+}
+
+/// Rows of one source: a time and a value of each field a row. No value is missing.
+///
+/// A row's event id is the batch's name, `/` and the row's number from 0. Ids of rows are not looked up among
+/// those seen before.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Batch {
+    pub(crate) source: Arc<str>,
+    name: String,
+    pub(crate) at: Vec<Timestamp>,
+    pub(crate) columns: Vec<Column>,
+}
+
+impl Batch {
+    /// Rows of a source at these times, with a column for each of its fields in the schema's order.
+    ///
+    /// # Errors
+    /// [`Error::Type`] for a column of another type than its field, [`Error::Columns`] where columns are missing
+    /// or differ in length, or a text has no place in its dictionary. Linear in the rows.
+    pub fn new(
+        schema: &Schema,
+        name: &str,
+        at: Vec<Timestamp>,
+        columns: Vec<Column>,
+    ) -> Result<Self> {
+        if columns.len() != schema.fields().count() {
+            return Err(Error::Columns {
+                source_name: schema.name().to_owned(),
+                cause: "as many columns as fields are wanted",
+            });
+        }
+        for ((field, wanted), column) in schema.fields().zip(&columns) {
+            if column.field_type() != wanted {
+                return Err(Error::Type {
+                    field: field.to_owned(),
+                    wanted,
+                    found: column.field_type(),
+                });
+            }
+            let placed = match column {
+                Column::Text { dictionary, codes } => {
+                    codes.iter().all(|code| (*code as usize) < dictionary.len())
+                }
+                _ => true,
+            };
+            if column.len() != at.len() || !placed {
+                return Err(Error::Columns {
+                    source_name: schema.name().to_owned(),
+                    cause: "each column has a value for each time, each text is in its dictionary",
+                });
+            }
+        }
+        Ok(Self {
+            source: schema.shared_name().clone(),
+            name: name.to_owned(),
+            at,
+            columns,
+        })
+    }
+
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        self.at.len()
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.at.is_empty()
+    }
+
+    /// A row as an event.
+    pub(crate) fn event(&self, row: usize) -> Event {
+        let values = self
+            .columns
+            .iter()
+            .map(|column| column.value(row).map(Value::from));
+        Event {
+            source: self.source.clone(),
+            id: self.id(row),
+            at: self.at[row],
+            values: values.collect(),
+        }
+    }
+
+    fn id(&self, row: usize) -> Arc<str> {
+        format!("{}/{row}", self.name).into()
+    }
+}
+
+/// An event, or a row of a batch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Row<'a> {
+    Event(&'a Event),
+    Batch(&'a Batch, usize),
+}
+
+impl<'a> Row<'a> {
+    pub fn at(self) -> Timestamp {
+        match self {
+            Self::Event(event) => event.at,
+            Self::Batch(batch, row) => batch.at[row],
+        }
+    }
+
+    pub fn id(self) -> Arc<str> {
+        match self {
+            Self::Event(event) => event.id.clone(),
+            Self::Batch(batch, row) => batch.id(row),
+        }
+    }
+
+    pub fn value(self, field: usize) -> Option<ValueRef<'a>> {
+        match self {
+            Self::Event(event) => event.value(field).map(Value::as_value_ref),
+            Self::Batch(batch, row) => batch.columns.get(field)?.value(row),
+        }
+    }
+}

@@ -1,0 +1,607 @@
+//! Runs a pattern rule: per key, by event and by time.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+
+use crate::batch::Row;
+use crate::error::{Error, Result};
+use crate::event::{Schema, ValueRef};
+use crate::key::KeyTable;
+use crate::output::Output;
+use crate::pattern::automaton::{Automaton, Ignore, Leave, Mask, Move, Over, Sight, Wait, WaitId};
+use crate::pattern::buffer::{Buffer, NodeId};
+use crate::pattern::compile::compile;
+use crate::pattern::conditions::Conditions;
+use crate::pattern::plan::{AfterMatch, Overflow, PartialLimits, PatternRule, Timeouts};
+use crate::pattern::runs::{Complete, KeyRuns, Run};
+use crate::pattern::tell::{Form, Teller};
+use crate::rule::SequenceRule;
+use crate::time::{Timestamp, millis};
+
+/// Keys without partial matches are kept for their next one up to this many.
+const IDLE_KEYS_MAX: usize = 65_536;
+
+/// A pattern rule and its partial matches.
+#[derive(Debug)]
+pub(crate) struct Matcher {
+    automaton: Automaton,
+    /// By the engine's source: the key's field and the fields that are kept; none of sources not read.
+    sources: Vec<Option<SourceUse>>,
+    within: Option<i64>,
+    after_match: AfterMatch,
+    timeouts: Timeouts,
+    limits: PartialLimits,
+    teller: Teller,
+    /// Some wait is for the end of an absence.
+    timed: bool,
+    /// The conditions with which a match can begin.
+    begins: Mask,
+    /// The time of the first event or watermark.
+    beginning: Option<i64>,
+    keys: KeyTable<KeyRuns>,
+    timers: BinaryHeap<Reverse<(i64, u32)>>,
+    buffer: Buffer,
+    sequence: u64,
+    turn: u64,
+    /// Partial matches of all keys.
+    count: usize,
+    /// Partial matches dropped because there were too many.
+    pub dropped: u64,
+    /// Partial matches whose time was over.
+    pub expired: u64,
+    moves: Vec<Move>,
+    fresh: Vec<(WaitId, Run)>,
+    complete: Vec<Complete>,
+    over: Vec<Run>,
+}
+
+#[derive(Debug)]
+struct SourceUse {
+    key: Option<usize>,
+    kept: Vec<usize>,
+}
+
+impl Matcher {
+    pub fn build(
+        rule: &PatternRule,
+        schemas: &[Schema],
+        conditions: &mut Conditions,
+    ) -> Result<Self> {
+        let program = compile(rule, schemas)?;
+        let mut sources = Vec::with_capacity(schemas.len());
+        for schema in schemas {
+            let read = program
+                .tests
+                .iter()
+                .any(|(source, _)| source == schema.name());
+            sources.push(if read {
+                let key = rule.key.as_deref().map(|key| schema.index(key));
+                Some(SourceUse {
+                    key: key.transpose()?,
+                    kept: program.kept.get(schema.name()).cloned().unwrap_or_default(),
+                })
+            } else {
+                None
+            });
+        }
+        let automaton = program.automaton;
+        let needs_all = automaton
+            .waits
+            .iter()
+            .any(|wait| wait.ignore == Ignore::Nothing || wait.leave.is_some());
+        conditions.add(&program.tests, schemas, needs_all)?;
+        let after = |wait: &Wait| matches!(wait.over, Some((Over::After(_), _)));
+        let timed = automaton.waits.iter().any(after);
+        let start = &automaton.closures[automaton.start as usize];
+        let begins = start.waits.iter().fold(0, |mask, wait| {
+            mask | automaton.waits[*wait as usize].looks_at
+        });
+        Ok(Self {
+            teller: Teller::new(rule, &automaton),
+            automaton,
+            sources,
+            within: rule.within.map(millis),
+            after_match: rule.after_match.clone(),
+            timeouts: rule.timeouts,
+            limits: rule.limits,
+            timed,
+            begins,
+            beginning: None,
+            keys: KeyTable::default(),
+            timers: BinaryHeap::new(),
+            buffer: Buffer::default(),
+            sequence: 0,
+            turn: 0,
+            count: 0,
+            dropped: 0,
+            expired: 0,
+            moves: Vec::new(),
+            fresh: Vec::new(),
+            complete: Vec::new(),
+            over: Vec::new(),
+        })
+    }
+
+    /// A sequence, told as a list of events.
+    pub fn sequence(
+        rule: &SequenceRule,
+        schemas: &[Schema],
+        conditions: &mut Conditions,
+    ) -> Result<Self> {
+        if rule.within.is_none() && rule.steps.len() > 1 {
+            return Err(Error::Rule {
+                rule: rule.name.clone(),
+                cause: "a sequence needs a time: .within(…)",
+            });
+        }
+        let mut matcher = Self::build(&rule.to_pattern(), schemas, conditions)?;
+        matcher.teller.form = Form::Sequence;
+        Ok(matcher)
+    }
+
+    /// Bytes of partial matches, the events they hold, and keys.
+    pub fn bytes(&self) -> usize {
+        self.buffer.bytes + self.count * size_of::<Run>() + self.keys.len() * size_of::<KeyRuns>()
+    }
+
+    /// Partial matches.
+    pub fn held(&self) -> usize {
+        self.count
+    }
+
+    /// Takes the next event in order of time, with the rule's conditions that hold for it. Linear in what the
+    /// key's partial matches wait for, and in the partial matches that move.
+    pub fn push(&mut self, source: usize, row: Row<'_>, mask: Mask, out: &mut Vec<Output>) {
+        let now = row.at().as_millis();
+        let Some(Some(used)) = self.sources.get(source) else {
+            return;
+        };
+        let value = match used.key {
+            None => None,
+            Some(field) => match row.value(field) {
+                Some(value) => Some(value),
+                None => return,
+            },
+        };
+        let hash = self.keys.hash(value);
+        let known = self.keys.find(value, hash);
+        let absent = self.automaton.absent_first;
+        let begins = self.begins & mask != 0 || (absent.is_some() && mask != 0);
+        let place = match known {
+            Some(place) => place,
+            None if !begins => return,
+            None if self.keys.len() >= self.limits.per_rule => {
+                self.dropped += 1;
+                return;
+            }
+            None => self.add_key(value, hash),
+        };
+        self.sequence += 1;
+        let mut look = Look {
+            row,
+            mask,
+            source,
+            kept: None,
+        };
+        self.step(place, &mut look);
+        if begins {
+            self.begin(place, &mut look);
+        }
+        if let Some(kept) = look.kept {
+            self.buffer.settle(kept);
+        }
+        self.insert(place);
+        self.finish(place, now, out);
+    }
+
+    /// Moves the key's partial matches.
+    fn step(&mut self, place: u32, look: &mut Look<'_>) {
+        let joins = self.automaton.joins;
+        let key = self.keys.at_mut(place);
+        for place in 0..key.buckets.len() {
+            let bucket = &mut key.buckets[place];
+            if bucket.runs.is_empty() {
+                continue;
+            }
+            let wait = &self.automaton.waits[bucket.wait as usize];
+            if look.mask & wait.looks_at == 0
+                && wait.ignore != Ignore::Nothing
+                && wait.leave.is_none()
+            {
+                continue;
+            }
+            let depends = wait.depends;
+            self.moves.clear();
+            let mut stays = false;
+            if !depends {
+                let sight = look.sight(&self.buffer, None);
+                stays = self.automaton.decide(bucket.wait, sight, &mut self.moves);
+                if stays && self.moves.is_empty() {
+                    continue;
+                }
+            }
+            let id = bucket.wait;
+            let count = bucket.runs.len();
+            let mut runs = std::mem::take(&mut bucket.runs);
+            for _ in 0..count {
+                let Some(run) = runs.pop_front() else { break };
+                if depends {
+                    self.moves.clear();
+                    let sight = look.sight(&self.buffer, Some(run.node));
+                    stays = self.automaton.decide(id, sight, &mut self.moves);
+                }
+                for at in 0..self.moves.len() {
+                    match self.moves[at] {
+                        Move::Take(condition, into) => {
+                            let kept = look.kept(&mut self.buffer, &self.sources, self.sequence);
+                            let node = self.buffer.push(Some(run.node), condition, kept, joins);
+                            let next = Run {
+                                node,
+                                since: look.row.at().as_millis(),
+                                ..run
+                            };
+                            go_on(
+                                &self.automaton,
+                                &mut self.buffer,
+                                into,
+                                next,
+                                &mut self.fresh,
+                                &mut self.complete,
+                            );
+                        }
+                        Move::Goto(wait) => {
+                            self.buffer.retain(run.node);
+                            self.fresh.push((wait, run));
+                        }
+                        Move::Finish => {
+                            self.buffer.retain(run.node);
+                            self.complete.push(Complete {
+                                node: run.node,
+                                start: run.start,
+                                start_at: run.start_at,
+                                end_at: run.since,
+                                turn: 0,
+                            });
+                        }
+                    }
+                }
+                if stays {
+                    runs.push_back(run);
+                } else {
+                    self.buffer.release(run.node);
+                }
+            }
+            key.count -= count - runs.len();
+            self.count -= count - runs.len();
+            key.buckets[place].runs = runs;
+        }
+    }
+
+    /// Begins partial matches with the event.
+    fn begin(&mut self, place: u32, look: &mut Look<'_>) {
+        let sight = look.sight(&self.buffer, None);
+        let now = look.row.at().as_millis();
+        if let Some((condition, time)) = self.automaton.absent_first {
+            let key = self.keys.at_mut(place);
+            if self.automaton.holds(condition, sight) {
+                key.absent_since = now;
+            }
+            let since = key.absent_since.max(self.beginning.unwrap_or(now));
+            if now <= since.saturating_add(time) {
+                return;
+            }
+        }
+        let joins = self.automaton.joins;
+        self.moves.clear();
+        for wait in &self.automaton.closures[self.automaton.start as usize].waits {
+            self.automaton.decide(*wait, sight, &mut self.moves);
+        }
+        for at in 0..self.moves.len() {
+            if let Move::Take(condition, into) = self.moves[at] {
+                let kept = look.kept(&mut self.buffer, &self.sources, self.sequence);
+                let run = Run {
+                    node: self.buffer.push(None, condition, kept, joins),
+                    start: self.sequence,
+                    start_at: now,
+                    since: now,
+                };
+                go_on(
+                    &self.automaton,
+                    &mut self.buffer,
+                    into,
+                    run,
+                    &mut self.fresh,
+                    &mut self.complete,
+                );
+            }
+        }
+    }
+
+    /// Adds the partial matches that came about, within the limits.
+    fn insert(&mut self, place: u32) {
+        let key = self.keys.at_mut(place);
+        for at in 0..self.fresh.len() {
+            let (wait, run) = self.fresh[at];
+            let full = key.count >= self.limits.per_key
+                || self.count >= self.limits.per_rule
+                || self.buffer.bytes + (self.count + 1) * size_of::<Run>() > self.limits.bytes;
+            if full {
+                self.dropped += 1;
+                let oldest = (self.limits.overflow == Overflow::DropOldest)
+                    .then(|| key.pop_oldest())
+                    .flatten();
+                match oldest {
+                    Some(oldest) => {
+                        self.count -= 1;
+                        self.buffer.release(oldest.node);
+                    }
+                    None => {
+                        self.buffer.release(run.node);
+                        continue;
+                    }
+                }
+            }
+            if key.insert(wait, run, self.automaton.joins) {
+                self.count += 1;
+            } else {
+                self.buffer.release(run.node);
+            }
+        }
+        self.fresh.clear();
+    }
+
+    /// Tells what is complete, lets go what an output makes void, and sets the key's timer.
+    fn finish(&mut self, place: u32, now: i64, out: &mut Vec<Output>) {
+        let key = self.keys.at_mut(place);
+        if !self.complete.is_empty() || !key.complete.is_empty() {
+            self.turn += 1;
+            for complete in self.complete.drain(..) {
+                // A greedy step can be left twice with the same events.
+                if !self.buffer.end(complete.node) {
+                    self.buffer.release(complete.node);
+                    continue;
+                }
+                key.complete.push(Complete {
+                    turn: self.turn,
+                    ..complete
+                });
+            }
+            let (name, key) = self.keys.entry_mut(place);
+            self.count -= self.teller.tell(
+                name,
+                key,
+                &self.after_match,
+                self.limits.per_key,
+                &mut self.buffer,
+                out,
+            );
+        }
+        let key = self.keys.at_mut(place);
+        if key.timer.is_some() && !self.timed && self.keys.len() <= IDLE_KEYS_MAX {
+            // What began later is due later.
+            return;
+        }
+        let due = self.due(place);
+        let few = self.keys.len() <= IDLE_KEYS_MAX;
+        let key = self.keys.at_mut(place);
+        match due {
+            Some(due) if key.timer.is_none_or(|timer| timer > due) => {
+                key.timer = Some(due);
+                self.timers.push(Reverse((due, place)));
+            }
+            None if key.is_empty() => {
+                let kept = key.absent_since.max(self.beginning.unwrap_or(now));
+                let absent = self.automaton.absent_first;
+                let matters = absent.is_some_and(|(_, time)| now <= kept.saturating_add(time));
+                if matters || (key.timer.is_some() && few) {
+                    if key.timer.is_none() {
+                        let (_, time) = absent.unwrap_or_default();
+                        let due = kept.saturating_add(time);
+                        key.timer = Some(due);
+                        self.timers.push(Reverse((due, place)));
+                    }
+                } else {
+                    self.remove_key(place);
+                }
+            }
+            Some(_) | None => {}
+        }
+    }
+
+    /// When time alone first changes something for a key. Linear in what its partial matches wait for, and
+    /// in those that wait for the end of an absence.
+    fn due(&self, place: u32) -> Option<i64> {
+        let key = self.keys.at(place);
+        let mut due = i64::MAX;
+        for bucket in &key.buckets {
+            let Some(oldest) = bucket.runs.front() else {
+                continue;
+            };
+            if let Some(within) = self.within {
+                due = due.min(oldest.start_at.saturating_add(within));
+            }
+            if let Some((Over::After(time), _)) = self.automaton.waits[bucket.wait as usize].over {
+                let since = bucket.runs.iter().map(|run| run.since).min();
+                due = due.min(since.map_or(i64::MAX, |since| since.saturating_add(time)));
+            }
+        }
+        (due != i64::MAX).then_some(due)
+    }
+
+    /// When time alone first changes something.
+    pub fn next_due(&self) -> Option<i64> {
+        self.timers.peek().map(|Reverse((due, _))| *due)
+    }
+
+    /// Says that no event before `now` will come.
+    pub fn advance_to(&mut self, now: Timestamp, out: &mut Vec<Output>) {
+        let now = now.as_millis();
+        if self.beginning.is_none() && now != i64::MIN {
+            self.beginning = Some(now);
+        }
+        while let Some(Reverse((due, place))) = self.timers.peek().copied() {
+            if due >= now {
+                return;
+            }
+            self.timers.pop();
+            if self.keys.at(place).timer == Some(due) {
+                self.keys.at_mut(place).timer = None;
+                self.pass(place, due, out);
+            }
+        }
+    }
+
+    /// Does what time alone does to a key until just after `due`, and tells it.
+    fn pass(&mut self, place: u32, due: i64, out: &mut Vec<Output>) {
+        loop {
+            self.pass_once(place, due, out);
+            // What waits on may be due at once.
+            if self.fresh.is_empty() {
+                break;
+            }
+            self.insert(place);
+        }
+        self.finish(place, due.saturating_add(1), out);
+    }
+
+    fn pass_once(&mut self, place: u32, due: i64, out: &mut Vec<Output>) {
+        let within = self.within.unwrap_or(i64::MAX);
+        let key = self.keys.at_mut(place);
+        for at in 0..key.buckets.len() {
+            let bucket = &mut key.buckets[at];
+            let wait = &self.automaton.waits[bucket.wait as usize];
+            let before = bucket.runs.len();
+            if let Some((Over::After(time), into)) = wait.over {
+                let mut kept = VecDeque::with_capacity(0);
+                std::mem::swap(&mut kept, &mut bucket.runs);
+                for _ in 0..before {
+                    let Some(run) = kept.pop_front() else { break };
+                    let over = run.since.saturating_add(time);
+                    if over > due || over > run.start_at.saturating_add(within) {
+                        kept.push_back(run);
+                        continue;
+                    }
+                    let next = Run { since: over, ..run };
+                    go_on(
+                        &self.automaton,
+                        &mut self.buffer,
+                        into,
+                        next,
+                        &mut self.fresh,
+                        &mut self.complete,
+                    );
+                }
+                bucket.runs = kept;
+            }
+            while let Some(run) = bucket.runs.front().copied() {
+                let end = run.start_at.saturating_add(within);
+                if end > due {
+                    break;
+                }
+                bucket.runs.pop_front();
+                let accepts = |closure: u32| self.automaton.closures[closure as usize].accepts;
+                let absent = matches!(wait.over, Some((Over::Within, into)) if accepts(into));
+                let ends = |closure: u32| {
+                    let mut waits = self.automaton.closures[closure as usize].waits.iter();
+                    waits.any(|wait| {
+                        let over = self.automaton.waits[*wait as usize].over;
+                        matches!(over, Some((Over::Within, _)))
+                    })
+                };
+                let greedy = matches!(wait.leave, Some((after, Leave::Greedy)) if accepts(after) || ends(after));
+                if absent || greedy {
+                    self.complete.push(Complete {
+                        node: run.node,
+                        start: run.start,
+                        start_at: run.start_at,
+                        end_at: if absent { end } else { run.since },
+                        turn: 0,
+                    });
+                } else {
+                    self.expired += 1;
+                    self.over.push(run);
+                }
+            }
+            key.count -= before - bucket.runs.len();
+            self.count -= before - bucket.runs.len();
+        }
+        if self.timeouts == Timeouts::Tell {
+            let key = self.keys.key(place);
+            self.teller
+                .tell_timeouts(key, &mut self.over, within, &self.buffer, out);
+        }
+        for run in self.over.drain(..) {
+            self.buffer.release(run.node);
+        }
+    }
+
+    fn add_key(&mut self, value: Option<ValueRef<'_>>, hash: u64) -> u32 {
+        let place = self.keys.insert(value, hash);
+        let key = self.keys.at_mut(place);
+        key.timer = None;
+        key.absent_since = i64::MIN;
+        place
+    }
+
+    fn remove_key(&mut self, place: u32) {
+        let key = self.keys.at_mut(place);
+        key.timer = None;
+        key.buckets.truncate(8);
+        self.keys.remove(place);
+    }
+}
+
+/// The event in hand.
+struct Look<'a> {
+    row: Row<'a>,
+    mask: Mask,
+    source: usize,
+    /// Where the buffer keeps it, once a partial match has taken it.
+    kept: Option<u32>,
+}
+
+impl Look<'_> {
+    fn sight<'b>(&'b self, buffer: &'b Buffer, node: Option<NodeId>) -> Sight<'b> {
+        Sight {
+            mask: self.mask,
+            row: self.row,
+            buffer,
+            node,
+        }
+    }
+
+    fn kept(&mut self, buffer: &mut Buffer, uses: &[Option<SourceUse>], sequence: u64) -> u32 {
+        *self.kept.get_or_insert_with(|| {
+            let used = uses.get(self.source).and_then(Option::as_ref);
+            let fields = used.map_or(&[][..], |used| &used.kept);
+            buffer.keep(self.row, sequence, fields)
+        })
+    }
+}
+
+/// Sends a partial match on to each wait of a closure; the hold of its node passes on.
+fn go_on(
+    automaton: &Automaton,
+    buffer: &mut Buffer,
+    into: u32,
+    run: Run,
+    fresh: &mut Vec<(WaitId, Run)>,
+    complete: &mut Vec<Complete>,
+) {
+    let closure = &automaton.closures[into as usize];
+    for wait in &closure.waits {
+        buffer.retain(run.node);
+        fresh.push((*wait, run));
+    }
+    if closure.accepts {
+        buffer.retain(run.node);
+        complete.push(Complete {
+            node: run.node,
+            start: run.start,
+            start_at: run.start_at,
+            end_at: run.since,
+            turn: 0,
+        });
+    }
+    buffer.release(run.node);
+}
