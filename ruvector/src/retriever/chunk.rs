@@ -65,7 +65,7 @@ impl Chunking {
     }
 
     /// Where the chunks are, as byte ranges of the text, in order. White space at the ends of a chunk
-    /// is left out, and so is a chunk of nothing else.
+    /// is left out, and so is a chunk of nothing else, or of nothing that the one before does not have.
     ///
     /// # Errors
     /// [`Error::Option`] and [`Error::Unsupported`] for sizes outside their ranges.
@@ -81,7 +81,14 @@ impl Chunking {
             let start = range.start + (chunk.len() - chunk.trim_start().len());
             start..start + chunk.trim().len()
         });
-        Ok(trimmed.filter(|range| !range.is_empty()).collect())
+        let mut covered = 0;
+        Ok(trimmed
+            .filter(|range| {
+                let new = !range.is_empty() && range.end > covered;
+                covered = covered.max(range.end);
+                new
+            })
+            .collect())
     }
 }
 
@@ -192,6 +199,16 @@ mod tests {
                 "Sheep graze. Hens peck."
             ]
         );
+    }
+
+    // A chunk of what it shares with the one before and white space was a chunk of its own.
+    #[test]
+    fn a_chunk_of_nothing_new_is_left_out() {
+        let chunking = Chunking::Characters {
+            chars: 3,
+            overlap: 1,
+        };
+        assert_eq!(chunks(chunking, "abcde "), ["abc", "cde"]);
     }
 
     #[test]
