@@ -8,6 +8,7 @@
 )]
 
 mod conservation;
+mod language;
 mod sequences;
 mod windows;
 
