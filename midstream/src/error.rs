@@ -77,6 +77,16 @@ pub enum Error {
         /// What is wanted.
         cause: &'static str,
     },
+    /// A text of rules cannot be read.
+    #[error("line {line}, column {column}: {cause}")]
+    Syntax {
+        /// The line, from 1.
+        line: usize,
+        /// The column in characters, from 1.
+        column: usize,
+        /// What is wrong and what would be right.
+        cause: String,
+    },
     /// An event's id is longer than the limit.
     #[error("an event id of {found} bytes, at most {limit} are allowed")]
     IdTooLong {

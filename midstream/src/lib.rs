@@ -7,7 +7,8 @@
 //!
 //! # What it is not
 //! It does no I/O, reads no clock and starts no thread: time is the events' and what
-//! [`Engine::advance_to`] says. Rules are built in Rust.
+//! [`Engine::advance_to`] says. Rules are built in Rust or read from text by
+//! [`parse_rules`].
 //!
 //! # Semantics
 //! - The watermark is the newest event's time less [`EngineBuilder::disorder`], or what `advance_to` said.
@@ -59,6 +60,7 @@ mod engine;
 mod error;
 mod event;
 mod key;
+mod language;
 mod metrics;
 mod output;
 mod panes;
@@ -73,6 +75,7 @@ pub use batch::{Batch, Column};
 pub use engine::{Engine, EngineBuilder, HELD_MAX, IDS_MAX};
 pub use error::{Error, Result};
 pub use event::{EVENT_ID_BYTES_MAX, Event, FieldType, Schema, Value};
+pub use language::{DEPTH_MAX, TEXT_BYTES_MAX, parse_rules};
 pub use metrics::{DropReason, Metrics};
 pub use output::{Found, MatchId, MatchedStep, Output};
 pub use pattern::{

@@ -144,7 +144,9 @@ impl Compiled {
                 Comparison::Greater => |a, b| a > b,
                 Comparison::GreaterOrEqual => |a, b| a >= b,
                 Comparison::Equal => |a, b| a == b,
-                Comparison::NotEqual => |a, b| a < b || a > b,
+                Comparison::NotEqual => {
+                    |a, b| matches!(a.partial_cmp(&b), Some(Ordering::Less | Ordering::Greater))
+                }
             };
             for (place, value) in values.iter().enumerate() {
                 if hold(*value, limit) {

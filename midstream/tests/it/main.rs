@@ -10,6 +10,7 @@
 
 mod batches;
 mod conservation;
+mod language;
 mod patterns_oracle;
 mod sequences;
 mod vectors;
