@@ -759,7 +759,7 @@ fn passes(contiguity: Contiguity, fits: bool) -> bool {
 /// All matches that begin with one event, in the order in which they are complete.
 fn from(events: &[Event], parts: &[Part], within: i64, first: usize) -> Vec<(Moment, Path)> {
     let mut search = Search {
-        events: events,
+        events,
         within,
         ends_with_not: matches!(parts.last(), Some(Part::Not(_))),
         first,
