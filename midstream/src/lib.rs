@@ -67,6 +67,7 @@ mod panes;
 mod pattern;
 mod predicate;
 mod rule;
+mod standardize;
 mod time;
 mod window;
 
@@ -75,7 +76,7 @@ pub use batch::{Batch, Column};
 pub use engine::{Engine, EngineBuilder, HELD_MAX, IDS_MAX};
 pub use error::{Error, Result};
 pub use event::{EVENT_ID_BYTES_MAX, Event, FieldType, Schema, Value};
-pub use language::{DEPTH_MAX, TEXT_BYTES_MAX, parse_rules};
+pub use language::{DEPTH_MAX, Program, Standardize, TEXT_BYTES_MAX, parse_program, parse_rules};
 pub use metrics::{DropReason, Metrics};
 pub use output::{Found, MatchId, MatchedStep, Output};
 pub use pattern::{
@@ -84,5 +85,6 @@ pub use pattern::{
 };
 pub use predicate::{Comparison, Predicate, always, eq, ge, gt, le, lt, ne};
 pub use rule::{Emit, Having, Rule, SequenceRule, WindowRule};
+pub use standardize::Standardizer;
 pub use time::Timestamp;
 pub use window::{KEYS_MAX, PANES_MAX};

@@ -16,13 +16,48 @@ pub const TEXT_BYTES_MAX: usize = 1 << 20;
 /// The deepest nesting of a condition.
 pub const DEPTH_MAX: usize = 64;
 
+/// What a text says.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Program {
+    /// Its rules, in order.
+    pub rules: Vec<Rule>,
+    /// What is derived from the source before the rules see it.
+    pub standardize: Vec<Standardize>,
+}
+
+/// Fields that rules also see in standard deviations, under their name with `_z` behind it: see
+/// [`Standardizer`](crate::Standardizer).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Standardize {
+    /// The fields.
+    pub fields: Vec<String>,
+    /// How long their usual values are learnt, from the first event on.
+    pub first: Duration,
+}
+
 /// The rules of a text. Patterns without `FROM` are over `source`; a rule without a name is called `rule1`,
 /// `rule2`, … by its place. Linear in the text.
 ///
 /// # Errors
 /// [`Error::Syntax`] with line and column, also for a text over [`TEXT_BYTES_MAX`] or nested deeper than
-/// [`DEPTH_MAX`].
+/// [`DEPTH_MAX`], and for `STANDARDIZE`, which only [`parse_program`] takes.
 pub fn parse_rules(text: &str, source: &str) -> Result<Vec<Rule>> {
+    let program = parse_program(text, source, None)?;
+    if program.standardize.is_empty() {
+        return Ok(program.rules);
+    }
+    Err(Error::Syntax {
+        line: 1,
+        column: 1,
+        cause: "STANDARDIZE derives fields, which only a whole program can".to_owned(),
+    })
+}
+
+/// All that a text says; rules without a key of their own are told apart by the field `key`.
+///
+/// # Errors
+/// As [`parse_rules`], but `STANDARDIZE` is taken.
+pub fn parse_program(text: &str, source: &str, key: Option<&str>) -> Result<Program> {
     if text.len() > TEXT_BYTES_MAX {
         return Err(Error::Syntax {
             line: 1,
@@ -34,21 +69,27 @@ pub fn parse_rules(text: &str, source: &str) -> Result<Vec<Rule>> {
         tokens: tokens(text)?,
         place: 0,
         depth: 0,
+        source: source.to_owned(),
+        key: key.map(str::to_owned),
     };
-    let mut rules = Vec::new();
+    let mut program = Program::default();
     loop {
         while parser.sign(";") {}
         if parser.peek() == &Kind::End {
-            return Ok(rules);
+            return Ok(program);
         }
-        let name = if parser.word("RULE") {
-            let name = parser.name("the rule's name")?;
-            parser.need_sign(":")?;
-            name
+        if parser.word("STANDARDIZE") {
+            program.standardize.push(parser.standardize()?);
         } else {
-            format!("rule{}", rules.len() + 1)
-        };
-        rules.push(parser.rule(&name, source)?);
+            let name = if parser.word("RULE") {
+                let name = parser.name("the rule's name")?;
+                parser.need_sign(":")?;
+                name
+            } else {
+                format!("rule{}", program.rules.len() + 1)
+            };
+            program.rules.push(parser.rule(&name)?);
+        }
         if parser.peek() != &Kind::End {
             parser.need_sign(";")?;
         }
@@ -59,9 +100,26 @@ struct Parser {
     tokens: Vec<Token>,
     place: usize,
     depth: usize,
+    /// Of rules that name none.
+    source: String,
+    /// Of rules that name none.
+    key: Option<String>,
 }
 
 impl Parser {
+    fn standardize(&mut self) -> Result<Standardize> {
+        let mut fields = vec![self.name("a field")?];
+        while self.sign(",") {
+            fields.push(self.name("a field")?);
+        }
+        self.one_of(&["OVER"])?;
+        self.one_of(&["FIRST"])?;
+        Ok(Standardize {
+            fields,
+            first: self.duration()?,
+        })
+    }
+
     fn peek(&self) -> &Kind {
         self.tokens.get(self.place).map_or(&Kind::End, |t| &t.kind)
     }
@@ -161,7 +219,7 @@ impl Parser {
         }
     }
 
-    fn rule(&mut self, name: &str, source: &str) -> Result<Rule> {
+    fn rule(&mut self, name: &str) -> Result<Rule> {
         if self.one_of(&["PATTERN", "FROM"])? == 1 {
             return self.window(name);
         }
@@ -181,11 +239,15 @@ impl Parser {
         let source = if self.word("FROM") {
             self.name("the source")?
         } else {
-            source.to_owned()
+            self.source.clone()
         };
         let mut rule = Rule::sequence(name);
-        if self.word("BY") {
-            rule = rule.key(&self.name("the key's field")?);
+        let key = match self.word("BY") {
+            true => Some(self.name("the key's field")?),
+            false => self.key.clone(),
+        };
+        if let Some(key) = key {
+            rule = rule.key(&key);
         }
         self.one_of(&["WITHIN"])?;
         rule = rule.within(self.duration()?);
@@ -200,9 +262,14 @@ impl Parser {
         if self.word("WHERE") {
             rule = rule.filter(self.condition()?);
         }
-        if self.word("GROUP") {
+        let key = if self.word("GROUP") {
             self.one_of(&["BY"])?;
-            rule = rule.key(&self.name("the key's field")?);
+            Some(self.name("the key's field")?)
+        } else {
+            self.key.clone()
+        };
+        if let Some(key) = key {
+            rule = rule.key(&key);
         }
         self.one_of(&["HAVING"])?;
         let mut field: Option<String> = None;

@@ -3,12 +3,15 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::print_stderr,
     clippy::print_stdout,
     missing_docs,
     reason = "tests"
 )]
 
 mod batches;
+#[cfg(feature = "cli")]
+mod command;
 mod conservation;
 mod language;
 mod patterns_oracle;

@@ -1,0 +1,145 @@
+//! A CSV file as typed rows: a first pass finds each column's type, a second reads the rows.
+
+use std::fs::File;
+use std::path::Path;
+
+use csv::{Reader, ReaderBuilder, StringRecord};
+use midstream::{FieldType, Timestamp, Value};
+
+/// Why a file cannot be read.
+pub type Failure = Box<dyn std::error::Error>;
+
+/// Numbers below this are seconds since the Unix epoch, others milliseconds.
+const MILLIS_FROM: f64 = 1e11;
+
+/// A file and what its columns hold.
+pub struct Table {
+    reader: Reader<File>,
+    time: usize,
+    /// Place, name and type of each column but the time's.
+    pub columns: Vec<(usize, String, FieldType)>,
+}
+
+/// A row, or why it is none.
+pub enum Row {
+    Good(Timestamp, Vec<(String, Value)>),
+    Bad(&'static str),
+}
+
+fn open(path: &Path, delimiter: u8) -> Result<Reader<File>, Failure> {
+    let file = File::open(path).map_err(|cause| format!("{}: {cause}", path.display()))?;
+    Ok(ReaderBuilder::new()
+        .delimiter(delimiter)
+        .flexible(true)
+        .from_reader(file))
+}
+
+impl Table {
+    /// Looks at the whole file once.
+    pub fn open(path: &Path, delimiter: u8, time: &str) -> Result<Self, Failure> {
+        let mut reader = open(path, delimiter)?;
+        let names: Vec<String> = reader.headers()?.iter().map(str::to_owned).collect();
+        let Some(time) = names.iter().position(|name| name == time) else {
+            return Err(format!(
+                "{}: no column `{time}`; there are {}",
+                path.display(),
+                names.join(", ")
+            )
+            .into());
+        };
+        let mut numeric = vec![true; names.len()];
+        let mut record = StringRecord::new();
+        while matches!(reader.read_record(&mut record), Ok(true)) {
+            for (numeric, text) in numeric.iter_mut().zip(record.iter()) {
+                *numeric = *numeric && (text.is_empty() || text.trim().parse::<f64>().is_ok());
+            }
+        }
+        let columns = names.into_iter().zip(numeric).enumerate();
+        let columns = columns
+            .filter(|(at, _)| *at != time)
+            .map(|(at, (name, numeric))| match numeric {
+                true => (at, name, FieldType::Float),
+                false => (at, name, FieldType::Text),
+            })
+            .collect();
+        Ok(Self {
+            reader: open(path, delimiter)?,
+            time,
+            columns,
+        })
+    }
+
+    /// The next row, with what it has.
+    pub fn next(&mut self) -> Option<Row> {
+        let mut record = StringRecord::new();
+        match self.reader.read_record(&mut record) {
+            Ok(false) => return None,
+            Ok(true) => {}
+            Err(error) if error.is_io_error() => return None,
+            Err(_) => return Some(Row::Bad("unreadable")),
+        }
+        let Some(at) = record.get(self.time).and_then(parse_time) else {
+            return Some(Row::Bad("time"));
+        };
+        let mut fields = Vec::with_capacity(self.columns.len());
+        for (place, name, kind) in &self.columns {
+            let Some(text) = record.get(*place).map(str::trim) else {
+                return Some(Row::Bad("too few columns"));
+            };
+            if text.is_empty() {
+                continue;
+            }
+            let value = match kind {
+                FieldType::Float => match text.parse::<f64>() {
+                    Ok(number) if number.is_finite() => Value::Float(number),
+                    _ => continue,
+                },
+                _ => text.into(),
+            };
+            fields.push((name.clone(), value));
+        }
+        Some(Row::Good(at, fields))
+    }
+}
+
+/// RFC 3339, `YYYY-MM-DD HH:MM:SS[.fff]` as UTC, or seconds or milliseconds since the Unix epoch.
+fn parse_time(text: &str) -> Option<Timestamp> {
+    let text = text.trim();
+    if let Ok(number) = text.parse::<f64>() {
+        let millis = if number.abs() < MILLIS_FROM {
+            number * 1000.0
+        } else {
+            number
+        };
+        return millis
+            .is_finite()
+            .then(|| Timestamp::from_millis(millis as i64));
+    }
+    if let Ok(instant) = text.parse::<jiff::Timestamp>() {
+        return Some(Timestamp::from_millis(instant.as_millisecond()));
+    }
+    let civil: jiff::civil::DateTime = text.parse().ok()?;
+    let zoned = civil.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
+    Some(Timestamp::from_millis(zoned.timestamp().as_millisecond()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_of_every_form_are_read() {
+        let wanted = Some(Timestamp::from_millis(1_583_748_873_000));
+        for text in [
+            "2020-03-09 10:14:33",
+            "2020-03-09T10:14:33Z",
+            "2020-03-09T12:14:33+02:00",
+            "1583748873",
+            "1583748873000",
+        ] {
+            assert_eq!(parse_time(text), wanted, "{text}");
+        }
+        assert_eq!(parse_time("yesterday"), None);
+        assert_eq!(parse_time("NaN"), None);
+    }
+}
