@@ -3,7 +3,8 @@
 //! # What it is
 //! An [`Engine`] takes events of declared [`Schema`]s in any order within a limit, drops duplicates, and
 //! runs [`Rule`]s over them in order of event time: keyed tumbling and sliding windows with aggregates and
-//! thresholds, and sequences of events within a time.
+//! thresholds, sequences of events within a time, and patterns whose steps repeat, alternate or must not
+//! happen.
 //!
 //! # What it is not
 //! It does no I/O, reads no clock and starts no thread: time is the events' and what
