@@ -2,7 +2,7 @@
 
 use super::List;
 use super::id::Id;
-use super::log::{InsertRun, Log};
+use super::log::InsertRun;
 use super::tree::{Place, Rank, Tree};
 
 /// Where a left neighbour stands: before all letters where there is none.
@@ -39,8 +39,7 @@ impl List {
 
     /// The place of a run among the letters between its neighbours, all of them unknown to its author.
     fn between(&self, first: Place, replica: u32, left: Id, right: Id) -> Place {
-        let number_of = |log: &Log| log.replica;
-        let mine = number_of(&self.logs[replica as usize]);
+        let mine = self.logs[replica as usize].replica;
         let left_rank = rank_left(&self.tree, left);
         let right_rank = rank_right(&self.tree, right);
         let mut found = first;
