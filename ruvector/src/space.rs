@@ -32,7 +32,10 @@ pub(crate) trait Space: Sync {
     /// Brings a probe that was set into the form that is compared.
     fn derive(&self, probe: &mut Probe);
     fn one(&self, probe: &Probe, slot: u32) -> f32;
-    fn four(&self, probe: &Probe, slots: [u32; 4]) -> [f32; 4];
+    #[inline(always)]
+    fn four(&self, probe: &Probe, slots: [u32; 4]) -> [f32; 4] {
+        slots.map(|slot| self.one(probe, slot))
+    }
     /// Asks for a row that will be compared soon.
     fn fetch(&self, slot: u32);
 }
@@ -74,11 +77,6 @@ impl Space for FullSpace<'_> {
     #[inline(always)]
     fn one(&self, probe: &Probe, slot: u32) -> f32 {
         self.distance(&probe.full, self.rows.row(slot))
-    }
-
-    #[inline(always)]
-    fn four(&self, probe: &Probe, slots: [u32; 4]) -> [f32; 4] {
-        slots.map(|slot| self.one(probe, slot))
     }
 
     #[inline(always)]

@@ -56,45 +56,6 @@ pub(crate) enum Plan {
     Whole(Graph),
 }
 
-/// Runs an expression with `space` as the rows that searches compare.
-macro_rules! with_space {
-    ($state:expr, $space:ident => $body:expr) => {{
-        use crate::codes::{Coded, binary::*, half::HalfSpace, int8::CodeSpace, pq::*};
-        let metric = $state.config.metric;
-        match &$state.coded {
-            Coded::Half(halves) => {
-                let $space = &HalfSpace::new(halves, metric);
-                $body
-            }
-            Coded::Int8(codes) => {
-                let $space = &CodeSpace::new(codes, metric);
-                $body
-            }
-            Coded::Binary(Signs {
-                thresholds: Some(thresholds),
-                rows,
-                ..
-            }) => {
-                let $space = &SignSpace::new(rows, thresholds);
-                $body
-            }
-            Coded::Pq(Products {
-                book: Some(book),
-                rows,
-                ..
-            }) => {
-                let $space = &ProductSpace::new(rows, book, metric);
-                $body
-            }
-            Coded::Full | Coded::Binary(_) | Coded::Pq(_) => {
-                let $space = &crate::space::FullSpace::new(&$state.originals, metric);
-                $body
-            }
-        }
-    }};
-}
-pub(crate) use with_space;
-
 /// Runs an expression with `space` as rows that are exact enough to be linked by.
 macro_rules! with_build_space {
     ($state:expr, $space:ident => $body:expr) => {{
@@ -116,6 +77,34 @@ macro_rules! with_build_space {
         }
     }};
 }
+pub(crate) use with_build_space;
+
+/// Runs an expression with `space` as the rows that searches compare.
+macro_rules! with_space {
+    ($state:expr, $space:ident => $body:expr) => {{
+        use crate::codes::{Coded, binary::*, pq::*};
+        match &$state.coded {
+            Coded::Binary(Signs {
+                thresholds: Some(thresholds),
+                rows,
+                ..
+            }) => {
+                let $space = &SignSpace::new(rows, thresholds);
+                $body
+            }
+            Coded::Pq(Products {
+                book: Some(book),
+                rows,
+                ..
+            }) => {
+                let $space = &ProductSpace::new(rows, book, $state.config.metric);
+                $body
+            }
+            _ => crate::state::with_build_space!($state, $space => $body),
+        }
+    }};
+}
+pub(crate) use with_space;
 
 impl State {
     pub fn new(config: Config) -> Self {
@@ -177,13 +166,19 @@ impl State {
         first
     }
 
+    /// Codes from a new training, where one is due.
+    fn trained_anew(&self) -> Option<Coded> {
+        let Config { dim, shape, .. } = self.config;
+        let due = self.coded.wants_training(self.slots());
+        due.then(|| self.coded.trained(&self.originals, dim, shape.seed))
+            .flatten()
+    }
+
     /// What is next to be done for rows that were staged: trainings, then links or lists.
     pub fn plan(&self, threads: usize) -> Plan {
         let slots = self.slots();
         let Config { dim, shape, .. } = self.config;
-        if self.coded.wants_training(slots)
-            && let Some(coded) = self.coded.trained(&self.originals, dim, shape.seed)
-        {
+        if let Some(coded) = self.trained_anew() {
             return Plan::Codes(coded);
         }
         if self.config.wants_lists() {
@@ -289,11 +284,8 @@ impl State {
             let first = fresh.stage(rows);
             fresh.publish(first, rows);
         }
-        if fresh.coded.wants_training(stay.len()) {
-            let Config { dim, shape, .. } = self.config;
-            if let Some(coded) = fresh.coded.trained(&fresh.originals, dim, shape.seed) {
-                fresh.coded = coded;
-            }
+        if let Some(coded) = fresh.trained_anew() {
+            fresh.coded = coded;
         }
         fresh.lists = self
             .lists

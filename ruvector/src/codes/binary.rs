@@ -99,11 +99,6 @@ impl Space for SignSpace<'_> {
     }
 
     #[inline(always)]
-    fn four(&self, probe: &Probe, slots: [u32; 4]) -> [f32; 4] {
-        slots.map(|slot| self.one(probe, slot))
-    }
-
-    #[inline(always)]
     fn fetch(&self, slot: u32) {
         prefetch(self.rows.row(slot));
     }

@@ -16,7 +16,7 @@ pub(super) const KERNELS: Kernels = Kernels {
 const LANES: usize = 16;
 
 /// Sums in sixteen lanes, so that the order does not depend on what the compiler does.
-fn lanes(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f32) -> f32 {
+fn lanes<T: Copy>(a: &[f32], b: &[T], term: impl Fn(f32, T) -> f32) -> f32 {
     let mut sums = [0.0_f32; LANES];
     for (a, b) in a.chunks_exact(LANES).zip(b.chunks_exact(LANES)) {
         for (sum, (x, y)) in sums.iter_mut().zip(a.iter().zip(b)) {
@@ -34,22 +34,16 @@ fn l2_f32(a: &[f32], b: &[f32]) -> f32 {
     lanes(a, b, |x, y| (x - y) * (x - y))
 }
 
-fn halves(a: &[f32], b: &[u16], term: impl Fn(f32, f32) -> f32) -> f32 {
-    let mut sums = [0.0_f32; LANES];
-    for (a, b) in a.chunks_exact(LANES).zip(b.chunks_exact(LANES)) {
-        for (sum, (x, y)) in sums.iter_mut().zip(a.iter().zip(b)) {
-            *sum += term(*x, half::f16::from_bits(*y).to_f32());
-        }
-    }
-    sums.iter().sum()
+fn half(bits: u16) -> f32 {
+    half::f16::from_bits(bits).to_f32()
 }
 
 fn dot_f16(a: &[f32], b: &[u16]) -> f32 {
-    halves(a, b, |x, y| x * y)
+    lanes(a, b, |x, y| x * half(y))
 }
 
 fn l2_f16(a: &[f32], b: &[u16]) -> f32 {
-    halves(a, b, |x, y| (x - y) * (x - y))
+    lanes(a, b, |x, y| (x - half(y)) * (x - half(y)))
 }
 
 fn hamming(a: &[u64], b: &[u64]) -> u32 {
