@@ -1,1 +1,3 @@
-//! What the benches share: pinning to a core, percentiles, peak memory.
+//! What the benches share.
+
+pub mod counting;

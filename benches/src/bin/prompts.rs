@@ -6,13 +6,12 @@
 //! `RAYON_NUM_THREADS=1`, since the engine counts the machine's cores, not those that it may use.
 #![allow(clippy::print_stdout, reason = "a bench prints")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use clap::{Parser, Subcommand};
+use edgeweave_benches::counting::{Counting, allocations, held_bytes};
 use promptopt::model::{GenerateOptions, LanguageModel, LlamaModel};
 use promptopt::{
     Arm, Context, Criticality, Decision, Error, Label, Network, Policy, Prompt, PromptSet, Result,
@@ -48,28 +47,6 @@ enum Bench {
     },
 }
 
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-static HELD_BYTES: AtomicU64 = AtomicU64::new(0);
-
-/// The system's allocator, counting.
-struct Counting;
-
-// SAFETY: every call goes to the system allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        HELD_BYTES.fetch_add(layout.size() as u64, Ordering::Relaxed);
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        HELD_BYTES.fetch_sub(layout.size() as u64, Ordering::Relaxed);
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
@@ -103,7 +80,7 @@ fn prompt(tier: Tier, version: u32, words: usize) -> Result<Prompt> {
 fn selector() -> Result<()> {
     const ROUNDS: usize = 31;
     const CHOICES: usize = 100_000;
-    let before = HELD_BYTES.load(Ordering::Relaxed);
+    let before = held_bytes();
     let sets = (0..34)
         .map(|_| {
             let prompts = [
@@ -114,7 +91,7 @@ fn selector() -> Result<()> {
             PromptSet::new(prompts, Policy::default())
         })
         .collect::<Result<Vec<_>>>()?;
-    let held = HELD_BYTES.load(Ordering::Relaxed) - before;
+    let held = held_bytes() - before;
     println!("memory of 102 prompts in 34 sets: {} KiB", held / 1024);
 
     let mut contexts = Vec::new();
@@ -133,7 +110,7 @@ fn selector() -> Result<()> {
     }
     for keyed in [false, true] {
         let mut nanos = Vec::with_capacity(ROUNDS);
-        let allocations = ALLOCATIONS.load(Ordering::Relaxed);
+        let before = allocations();
         for _ in 0..ROUNDS {
             let start = now();
             for at in 0..CHOICES {
@@ -148,7 +125,7 @@ fn selector() -> Result<()> {
             }
             nanos.push(start.elapsed().as_nanos() as f64 / CHOICES as f64);
         }
-        let allocated = ALLOCATIONS.load(Ordering::Relaxed) - allocations;
+        let allocated = allocations() - before;
         nanos.sort_by(f64::total_cmp);
         println!(
             "{}: median {:.0} ns, p95 {:.0} ns, {} allocations in {} choices",

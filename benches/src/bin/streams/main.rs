@@ -7,9 +7,9 @@
 #![allow(clippy::print_stdout, reason = "a bench prints")]
 
 mod alert;
-mod counting;
 mod load;
 
+use edgeweave_benches::counting::{self, Counting};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -105,6 +105,9 @@ fn peak_rss_mib() -> Option<f64> {
     let kib: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
     Some(kib / 1024.0)
 }
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
 
 fn main() -> Result<()> {
     let command = Command::parse();

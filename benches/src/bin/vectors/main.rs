@@ -165,11 +165,11 @@ fn compare(options: &Options) -> Result<()> {
         Peer::Usearch => "usearch",
     }));
     for name in engines {
-        let mut whole = part(options, name, "build", folder.path())?;
+        let mut whole = part(name, "build", folder.path())?;
         let [built] = whole.as_mut_slice() else {
             bail!("{name} built without a figure");
         };
-        let mut found = part(options, name, "search", folder.path())?;
+        let mut found = part(name, "search", folder.path())?;
         let opened = found.pop().context("no figure of the search")?;
         for point in &found {
             say(options, point);
@@ -183,7 +183,7 @@ fn compare(options: &Options) -> Result<()> {
 }
 
 /// Runs a part of an engine in a process of its own; its figures.
-fn part(options: &Options, name: &str, what: &str, folder: &Path) -> Result<Vec<Value>> {
+fn part(name: &str, what: &str, folder: &Path) -> Result<Vec<Value>> {
     let output = Command::new(std::env::current_exe()?)
         .args(std::env::args_os().skip(1))
         .arg("--part")
@@ -196,7 +196,6 @@ fn part(options: &Options, name: &str, what: &str, folder: &Path) -> Result<Vec<
         "{name} failed at its {what}: {}",
         output.status
     );
-    let _ = options;
     String::from_utf8(output.stdout)?
         .lines()
         .map(|line| serde_json::from_str(line).with_context(|| format!("not a figure: {line}")))
