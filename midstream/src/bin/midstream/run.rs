@@ -67,7 +67,8 @@ pub fn explain(rules: &Path) -> Result<(), Failure> {
 
 /// The derived fields of one statement.
 struct Derived {
-    fields: Vec<String>,
+    /// The places of the values that they are of.
+    columns: Vec<usize>,
     standardizer: Standardizer,
 }
 
@@ -80,16 +81,27 @@ pub fn run(options: &Run) -> Result<(), Failure> {
     for (_, name, kind) in &table.columns {
         schema = schema.field(name, *kind);
     }
+    // The columns, then what is derived from them.
+    let mut names: Vec<String> = table
+        .columns
+        .iter()
+        .map(|(_, name, _)| name.clone())
+        .collect();
     let mut derived = Vec::new();
     for statement in &program.standardize {
+        let mut columns = Vec::with_capacity(statement.fields.len());
         for field in &statement.fields {
-            schema.index(field)?;
-            schema = schema.field(&format!("{field}_z"), FieldType::Float);
+            let known = names.iter().position(|name| name == field);
+            columns.push(known.map_or_else(|| schema.index(field), Ok)?);
+            names.push(format!("{field}_z"));
         }
         derived.push(Derived {
-            standardizer: Standardizer::new(statement.fields.len(), statement.first),
-            fields: statement.fields.clone(),
+            standardizer: Standardizer::new(columns.len(), statement.first),
+            columns,
         });
+    }
+    for name in &names[table.columns.len()..] {
+        schema = schema.field(name, FieldType::Float);
     }
     let disorder = Duration::try_from_secs_f64(options.disorder)
         .map_err(|cause| format!("--disorder: {cause}"))?;
@@ -103,23 +115,24 @@ pub fn run(options: &Run) -> Result<(), Failure> {
     let (mut rows, mut bytes_out) = (0_u64, 0_u64);
     let mut bad: BTreeMap<&str, u64> = BTreeMap::new();
     let mut last = None::<Timestamp>;
-    while let Some(row) = table.next() {
+    while let Some(row) = table.next()? {
         rows += 1;
-        let (at, mut fields) = match row {
-            Row::Good(at, fields) => (at, fields),
+        let (at, mut values) = match row {
+            Row::Good(at, values) => (at, values),
             Row::Bad(reason) => {
                 *bad.entry(reason).or_default() += 1;
                 continue;
             }
         };
         for derived in &mut derived {
-            derive(derived, at, &mut fields);
+            derive(derived, at, &mut values);
         }
-        let borrowed: Vec<(&str, Value)> = fields
+        let fields: Vec<(&str, Value)> = names
             .iter()
-            .map(|(name, value)| (name.as_str(), value.clone()))
+            .zip(values)
+            .filter_map(|(name, value)| Some((name.as_str(), value?)))
             .collect();
-        let event = schema.event(&rows.to_string(), at, &borrowed)?;
+        let event = schema.event(&rows.to_string(), at, &fields)?;
         last = last.max(Some(at));
         for output in engine.push(event)? {
             bytes_out += tell(&mut out, options.json, &output)?;
@@ -142,22 +155,15 @@ pub fn run(options: &Run) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Adds what a row's fields are in standard deviations.
-fn derive(derived: &mut Derived, at: Timestamp, fields: &mut Vec<(String, Value)>) {
-    let values: Vec<Option<f64>> = derived
-        .fields
+/// Adds what a row's columns are in standard deviations.
+fn derive(derived: &mut Derived, at: Timestamp, values: &mut Vec<Option<Value>>) {
+    let numbers: Vec<Option<f64>> = derived
+        .columns
         .iter()
-        .map(|wanted| {
-            let found = fields.iter().find(|(name, _)| name == wanted);
-            found.and_then(|(_, value)| value.as_f64())
-        })
+        .map(|column| values.get(*column)?.as_ref()?.as_f64())
         .collect();
-    let standard = derived.standardizer.push(at, &values);
-    for (name, value) in derived.fields.iter().zip(standard) {
-        if let Some(value) = value {
-            fields.push((format!("{name}_z"), Value::Float(value)));
-        }
-    }
+    let standard = derived.standardizer.push(at, &numbers);
+    values.extend(standard.into_iter().map(|value| value.map(Value::Float)));
 }
 
 /// Prints an output; its length in bytes.

@@ -22,7 +22,8 @@ pub struct Table {
 
 /// A row, or why it is none.
 pub enum Row {
-    Good(Timestamp, Vec<(String, Value)>),
+    /// A value for each of [`Table::columns`], where the row has one.
+    Good(Timestamp, Vec<Option<Value>>),
     Bad(&'static str),
 }
 
@@ -49,7 +50,14 @@ impl Table {
         };
         let mut numeric = vec![true; names.len()];
         let mut record = StringRecord::new();
-        while matches!(reader.read_record(&mut record), Ok(true)) {
+        loop {
+            match reader.read_record(&mut record) {
+                Ok(false) => break,
+                Ok(true) => {}
+                Err(error) if error.is_io_error() => return Err(error.into()),
+                // Counted when the rows are read.
+                Err(_) => continue,
+            }
             for (numeric, text) in numeric.iter_mut().zip(record.iter()) {
                 *numeric = *numeric && (text.is_empty() || text.trim().parse::<f64>().is_ok());
             }
@@ -69,36 +77,33 @@ impl Table {
         })
     }
 
-    /// The next row, with what it has.
-    pub fn next(&mut self) -> Option<Row> {
+    /// The next row, none at the end.
+    pub fn next(&mut self) -> Result<Option<Row>, Failure> {
         let mut record = StringRecord::new();
         match self.reader.read_record(&mut record) {
-            Ok(false) => return None,
+            Ok(false) => return Ok(None),
             Ok(true) => {}
-            Err(error) if error.is_io_error() => return None,
-            Err(_) => return Some(Row::Bad("unreadable")),
+            Err(error) if error.is_io_error() => return Err(error.into()),
+            Err(_) => return Ok(Some(Row::Bad("unreadable"))),
         }
         let Some(at) = record.get(self.time).and_then(parse_time) else {
-            return Some(Row::Bad("time"));
+            return Ok(Some(Row::Bad("time")));
         };
-        let mut fields = Vec::with_capacity(self.columns.len());
-        for (place, name, kind) in &self.columns {
+        let mut values = Vec::with_capacity(self.columns.len());
+        for (place, _, kind) in &self.columns {
             let Some(text) = record.get(*place).map(str::trim) else {
-                return Some(Row::Bad("too few columns"));
+                return Ok(Some(Row::Bad("too few columns")));
             };
-            if text.is_empty() {
-                continue;
-            }
-            let value = match kind {
-                FieldType::Float => match text.parse::<f64>() {
-                    Ok(number) if number.is_finite() => Value::Float(number),
-                    _ => continue,
-                },
-                _ => text.into(),
-            };
-            fields.push((name.clone(), value));
+            values.push(match kind {
+                FieldType::Float => text
+                    .parse::<f64>()
+                    .ok()
+                    .filter(|number| number.is_finite())
+                    .map(Value::Float),
+                _ => (!text.is_empty()).then(|| text.into()),
+            });
         }
-        Some(Row::Good(at, fields))
+        Ok(Some(Row::Good(at, values)))
     }
 }
 
