@@ -9,7 +9,8 @@
 //! # What it is not
 //! It opens no connection, reads no clock and starts no thread: time is a parameter, and a copy of a
 //! document travels as the [`Document`] that the caller sends and [`Tx::merge`] joins. It has no protocol
-//! of its own for that, no deltas, and no sets, maps or lists that merge.
+//! of its own for that, and documents have no deltas, sets, maps or lists; [`list::List`] is a text that
+//! merges by deltas and stands by itself.
 //!
 //! # One replica, one file
 //! A [`ReplicaId`] belongs to one file for ever. A file that is brought back from an older copy, or that

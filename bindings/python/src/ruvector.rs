@@ -220,9 +220,7 @@ impl Index {
             let search = index.search(query, k);
             options(search, filter, effort, rerank, min_score)?.run()
         })?;
-        let ids = PyArray1::from_iter(py, hits.iter().map(|hit| hit.id));
-        let scores = PyArray1::from_iter(py, hits.iter().map(|hit| hit.score));
-        Ok((ids, scores))
+        Ok(neighbours(py, &hits))
     }
 
     /// As `search`, with payloads: a list of (id, score, payload).
@@ -311,9 +309,7 @@ impl Index {
             let filter = filter.map(Filter::parse).transpose()?;
             index.search_range(query, min_score, filter.as_ref())
         })?;
-        let ids = PyArray1::from_iter(py, hits.iter().map(|hit| hit.id));
-        let scores = PyArray1::from_iter(py, hits.iter().map(|hit| hit.score));
-        Ok((ids, scores))
+        Ok(neighbours(py, &hits))
     }
 
     fn get<'py>(&self, py: Python<'py>, id: u64) -> PyResult<Option<Entry<'py>>> {
@@ -413,6 +409,13 @@ impl Index {
     ) -> PyResult<()> {
         self.close(py)
     }
+}
+
+fn neighbours<'py>(py: Python<'py>, hits: &[ruvector::Hit]) -> Neighbours<'py> {
+    (
+        PyArray1::from_iter(py, hits.iter().map(|hit| hit.id)),
+        PyArray1::from_iter(py, hits.iter().map(|hit| hit.score)),
+    )
 }
 
 fn options<'a>(
