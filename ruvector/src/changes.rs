@@ -136,11 +136,13 @@ impl Index {
         if slots > self.limits.vectors_max {
             return Err(full("vectors", slots, self.limits.vectors_max));
         }
+        let columns = state.payloads.check(payloads, slots)?;
         let bytes = state.heap_bytes() + rows * state.row_bytes() + payload_bytes;
+        let bytes = bytes.saturating_add(columns);
         if bytes > self.limits.bytes_max {
             return Err(full("bytes", bytes, self.limits.bytes_max));
         }
-        state.payloads.check(payloads)
+        Ok(())
     }
 
     fn store_rows(&self, writing: &mut Change<'_>, rows: &[Row]) -> Result<()> {

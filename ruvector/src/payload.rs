@@ -148,11 +148,19 @@ pub(crate) struct Payloads {
 }
 
 impl Payloads {
-    /// Checks that the fields of all payloads together fit, without keeping anything.
-    pub fn check<'p>(&self, payloads: impl IntoIterator<Item = &'p Encoded>) -> Result<()> {
+    /// Checks that the fields of all payloads together fit, without keeping anything. Returns the bytes
+    /// that their columns and places take at most when they are stored in slots below `slots`: a field that is new
+    /// to a late slot has a column for all the slots before.
+    pub fn check<'p>(
+        &self,
+        payloads: impl IntoIterator<Item = &'p Encoded>,
+        slots: usize,
+    ) -> Result<usize> {
         let mut fresh = BTreeSet::new();
+        let mut values = 0_usize;
         for payload in payloads {
             leaves(&payload.value, &mut String::new(), &mut |path, _| {
+                values += 1;
                 if !self.columns.contains_key(path) && !fresh.contains(path) {
                     fresh.insert(path.to_owned());
                 }
@@ -161,7 +169,13 @@ impl Payloads {
                 return Err(Error::TooManyFields { limit: FIELDS_MAX });
             }
         }
-        Ok(())
+        let cells = fresh.len().saturating_mul(slots).saturating_add(values);
+        let texts = match values {
+            0 => 0,
+            _ => slots.saturating_sub(self.texts.len()),
+        };
+        let texts = texts.saturating_mul(size_of::<Box<[u8]>>());
+        Ok(cells.saturating_mul(size_of::<f64>()).saturating_add(texts))
     }
 
     /// Stores the payload of a slot that had none.

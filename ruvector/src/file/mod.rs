@@ -206,7 +206,7 @@ fn redo(state: &mut State, changes: Vec<log::Change>, path: &Path) -> Result<()>
     let store = |state: &mut State, rows: &mut Vec<Row>| {
         state
             .payloads
-            .check(rows.iter().map(|row| &row.payload))
+            .check(rows.iter().map(|row| &row.payload), 0)
             .map_err(|_| layout::corrupt(path, "log", "payloads have too many fields"))?;
         state.upsert(rows, 1);
         rows.clear();

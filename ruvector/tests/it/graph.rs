@@ -280,7 +280,10 @@ fn many_equal_rows_do_not_cut_the_graph() {
             exact.sort_by(f32::total_cmp);
             let hits = index.search(query, 10).run().unwrap();
             wanted += 10;
-            found += hits.iter().filter(|hit| -hit.score <= exact[9] + 1e-4).count();
+            found += hits
+                .iter()
+                .filter(|hit| -hit.score <= exact[9] + 1e-4)
+                .count();
         }
         assert!(found * 100 >= wanted * 97, "{name}: {found} of {wanted}");
         for repeated in &distinct[..5] {

@@ -68,3 +68,24 @@ fn vectors_whose_squares_would_overflow_are_refused() {
     let index = Index::builder(2).build().unwrap();
     index.upsert(1, &[1e30, 1e30], Value::Null).unwrap();
 }
+
+#[test]
+fn a_field_that_comes_late_counts_with_the_slots_before_it() {
+    let count = 5000;
+    let rows = vec![0.5_f32; count * 2];
+    let ids: Vec<u64> = (0..count as u64).collect();
+    let filled = |bytes| {
+        let index = Index::builder(2).max_bytes(bytes).build().unwrap();
+        index.upsert_batch(&ids, &rows, Vec::new()).unwrap();
+        index
+    };
+    let taken = filled(usize::MAX).stats().heap_bytes;
+    // Room for a row and its payload, not for a column of 5,000 cells.
+    let index = filled(taken + 8000);
+    let late = index.upsert(0, &[1.0, 0.0], json!({"late": 1}));
+    assert!(matches!(late, Err(Error::Full { what: "bytes", .. })));
+    index.upsert(0, &[1.0, 0.0], Value::Null).unwrap();
+    filled(taken + 200_000)
+        .upsert(0, &[1.0, 0.0], json!({"late": 1}))
+        .unwrap();
+}
