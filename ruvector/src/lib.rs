@@ -35,7 +35,7 @@
 //!
 //! # Limits
 //! [`DIM_MAX`] components, [`ROWS_MAX`] rows, [`PAYLOAD_BYTES_MAX`] a payload, [`FIELDS_MAX`]
-//! distinct payload fields, [`K_MAX`] neighbours. Files are little-endian and so are the machines
+//! distinct payload fields, [`K_MAX`] neighbours, vectors of length [`LENGTH_MAX`]. Files are little-endian and so are the machines
 //! that this crate compiles for.
 #![deny(unsafe_code)]
 
