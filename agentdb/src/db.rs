@@ -9,8 +9,8 @@ use rusqlite::{
 };
 use serde_json::Value;
 
-use crate::clock::{Context, ReplicaId};
-use crate::document::Document;
+use crate::causal::{Clock, Context, ReplicaId, Stamp};
+use crate::document::{Document, Edit, Joined};
 use crate::error::{Error, Result};
 use crate::event::{self, Priority, Sequence, StoredEvent, SyncStatus, rows_max};
 use crate::query;
@@ -99,6 +99,7 @@ pub struct AgentDb {
     connection: Connection,
     replica: ReplicaId,
     clock_ahead_max: Duration,
+    clock: Clock,
     schemas: BTreeMap<String, Schema>,
 }
 
@@ -132,6 +133,7 @@ impl AgentDb {
             connection,
             replica: options.replica,
             clock_ahead_max: options.clock_ahead_max,
+            clock: Clock::new(Stamp::default(), options.clock_ahead_max),
             schemas,
         })
     }
@@ -150,6 +152,7 @@ impl AgentDb {
             clock_ahead_max: self.clock_ahead_max,
             schemas: &self.schemas,
             now,
+            stamp: self.clock.stamp(now),
             changed: BTreeMap::new(),
         })
     }
@@ -160,7 +163,7 @@ impl AgentDb {
     /// [`Error::Store`], [`Error::Damaged`].
     pub fn get(&self, id: &str) -> Result<Option<Agent>> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT agent_id, state_json, crdt_json, version, timestamp FROM agent_state WHERE agent_id = ?1",
+            "SELECT agent_id, state_json, crdt, version, timestamp FROM agent_state WHERE agent_id = ?1",
         )?;
         let row = statement.query_row(params![id], stored).optional()?;
         row.map(read).transpose()
@@ -175,7 +178,7 @@ impl AgentDb {
         let query = query::parse(text)?;
         let place = query.parameters.len() + 1;
         let sql = format!(
-            "SELECT agent_id, state_json, crdt_json, version, timestamp FROM agent_state
+            "SELECT agent_id, state_json, crdt, version, timestamp FROM agent_state
              WHERE {} AND schema = ?{place} ORDER BY agent_id",
             query.sql
         );
@@ -303,6 +306,7 @@ pub struct Tx<'db> {
     clock_ahead_max: Duration,
     schemas: &'db BTreeMap<String, Schema>,
     now: Timestamp,
+    stamp: Stamp,
     changed: BTreeMap<String, Document>,
 }
 
@@ -312,7 +316,7 @@ impl<'db> Tx<'db> {
     /// # Errors
     /// [`Error::UnknownSchema`], [`Error::OtherSchema`], [`Error::Limit`], [`Error::Store`],
     /// [`Error::Damaged`].
-    pub fn agent(&mut self, schema: &str, id: &str) -> Result<AgentTx<'_>> {
+    pub fn agent(&mut self, schema: &str, id: &str) -> Result<Edit<'_>> {
         check_id(id)?;
         let schema = self
             .schemas
@@ -333,19 +337,14 @@ impl<'db> Tx<'db> {
                 asked: schema.name().to_owned(),
             });
         }
-        Ok(AgentTx {
-            document,
-            schema,
-            replica: self.replica,
-            millis: self.now.as_millis(),
-        })
+        Ok(document.edit(schema, self.replica, self.stamp))
     }
 
     /// Joins a document with a copy from another replica. A copy that is refused changes nothing.
     ///
     /// # Errors
     /// As [`Tx::agent`]; [`Error::Refused`] for a copy that does not fit its schema, [`Error::ClockAhead`].
-    pub fn merge(&mut self, id: &str, copy: &Document) -> Result<()> {
+    pub fn merge(&mut self, id: &str, copy: &Document) -> Result<Joined> {
         let limit = self.clock_ahead_max;
         let ahead = Timestamp::from_millis(copy.stamp().millis).since(self.now);
         if ahead > limit {
@@ -361,8 +360,13 @@ impl<'db> Tx<'db> {
                 cause,
             })?;
         }
-        self.agent(copy.schema(), id)?.document.merge(copy);
-        Ok(())
+        self.agent(copy.schema(), id)?;
+        let Some(document) = self.changed.get_mut(id) else {
+            return Ok(Joined::Known);
+        };
+        let joined = document.merge(copy)?;
+        document.adopt(self.replica);
+        Ok(joined)
     }
 
     /// Appends an event; it waits for its receiver until [`Tx::mark`] says otherwise.
@@ -470,69 +474,16 @@ impl<'db> Tx<'db> {
                 .get(document.schema())
                 .ok_or_else(|| Error::UnknownSchema(document.schema().to_owned()))?;
             let state = document.to_json(schema).to_string();
-            let crdt = serde_json::to_string(document).map_err(|cause| Error::Damaged {
-                agent: id.clone(),
-                cause: cause.to_string(),
-            })?;
+            let crdt = document.encode_stored();
             self.transaction
                 .prepare_cached(
-                    "INSERT INTO agent_state (agent_id, schema, state_json, crdt_json, version, timestamp)
+                    "INSERT INTO agent_state (agent_id, schema, state_json, crdt, version, timestamp)
                      VALUES (?1, ?2, ?3, ?4, 1, ?5)
-                     ON CONFLICT (agent_id) DO UPDATE SET state_json = ?3, crdt_json = ?4, version = version + 1, timestamp = ?5",
+                     ON CONFLICT (agent_id) DO UPDATE SET state_json = ?3, crdt = ?4, version = version + 1, timestamp = ?5",
                 )?
                 .execute(params![id, document.schema(), state, crdt, self.now.as_millis()])?;
         }
         Ok(self.transaction.commit()?)
-    }
-}
-
-/// One document within a transaction.
-pub struct AgentTx<'tx> {
-    document: &'tx mut Document,
-    schema: &'tx Schema,
-    replica: ReplicaId,
-    millis: i64,
-}
-
-impl AgentTx<'_> {
-    /// Writes a last-write-wins field.
-    ///
-    /// # Errors
-    /// As [`Document::set`].
-    pub fn set(&mut self, field: &str, value: impl Into<Value>) -> Result<&mut Self> {
-        self.document
-            .set(self.schema, self.replica, self.millis, field, value.into())?;
-        Ok(self)
-    }
-
-    /// Raises a maximum.
-    ///
-    /// # Errors
-    /// As [`Document::max`].
-    pub fn max(&mut self, field: &str, value: f64) -> Result<&mut Self> {
-        self.document
-            .max(self.schema, self.replica, self.millis, field, value)?;
-        Ok(self)
-    }
-
-    /// Moves a status forward.
-    ///
-    /// # Errors
-    /// As [`Document::status`].
-    pub fn status(&mut self, field: &str, status: &str) -> Result<&mut Self> {
-        self.document
-            .status(self.schema, self.replica, self.millis, field, status)?;
-        Ok(self)
-    }
-
-    /// Adds to a counter, or takes from it.
-    ///
-    /// # Errors
-    /// As [`Document::add`].
-    pub fn add(&mut self, field: &str, by: i64) -> Result<&mut Self> {
-        self.document
-            .add(self.schema, self.replica, self.millis, field, by)?;
-        Ok(self)
     }
 }
 
@@ -549,11 +500,18 @@ fn check_id(id: &str) -> Result<()> {
 
 fn load(connection: &Connection, id: &str) -> Result<Option<Document>> {
     let mut statement =
-        connection.prepare_cached("SELECT crdt_json FROM agent_state WHERE agent_id = ?1")?;
-    let text: Option<String> = statement
+        connection.prepare_cached("SELECT crdt FROM agent_state WHERE agent_id = ?1")?;
+    let bytes: Option<Vec<u8>> = statement
         .query_row(params![id], |row| row.get(0))
         .optional()?;
-    text.map(|text| parse(id, &text)).transpose()
+    bytes.map(|bytes| decode(id, &bytes)).transpose()
+}
+
+fn decode(id: &str, bytes: &[u8]) -> Result<Document> {
+    Document::decode_stored(bytes).map_err(|cause| Error::Damaged {
+        agent: id.to_owned(),
+        cause: cause.to_string(),
+    })
 }
 
 fn parse<T: serde::de::DeserializeOwned>(id: &str, text: &str) -> Result<T> {
@@ -563,7 +521,7 @@ fn parse<T: serde::de::DeserializeOwned>(id: &str, text: &str) -> Result<T> {
     })
 }
 
-type Stored = (String, String, String, i64, i64);
+type Stored = (String, String, Vec<u8>, i64, i64);
 
 fn stored(row: &rusqlite::Row<'_>) -> rusqlite::Result<Stored> {
     Ok((
@@ -576,7 +534,7 @@ fn stored(row: &rusqlite::Row<'_>) -> rusqlite::Result<Stored> {
 }
 
 fn read((id, state, crdt, version, at): Stored) -> Result<Agent> {
-    let document: Document = parse(&id, &crdt)?;
+    let document = decode(&id, &crdt)?;
     let state = parse(&id, &state)?;
     Ok(Agent {
         id,

@@ -103,6 +103,38 @@ pub enum Error {
         /// The value.
         value: f64,
     },
+    /// A member of a set that is no text, whole number or truth value.
+    #[error("field `{field}`: a set holds texts, whole numbers, true and false")]
+    Member {
+        /// The field.
+        field: String,
+    },
+    /// A replica has added more to a counter than 64 bits hold.
+    #[error(
+        "field `{field}`: this replica has added all that 64 bits hold; reset does not help, use another field"
+    )]
+    CounterFull {
+        /// The field.
+        field: String,
+    },
+    /// A list refused a change.
+    #[error("field `{field}`: {cause}")]
+    List {
+        /// The field.
+        field: String,
+        /// What the list said.
+        cause: crate::list::ListError,
+    },
+    /// Bytes are no document, or damaged ones.
+    #[error(
+        "bytes of a document refused at offset {offset}: {cause}; ask the sender for them again"
+    )]
+    Malformed {
+        /// Where reading stopped.
+        offset: usize,
+        /// What is wrong there.
+        cause: &'static str,
+    },
     /// Something is larger than its limit.
     #[error("{what} is {found}, at most {limit} are allowed")]
     Limit {
@@ -129,6 +161,15 @@ pub enum Error {
         /// What is wrong with it.
         cause: String,
     },
+}
+
+impl From<crate::bytes::Malformed> for Error {
+    fn from(malformed: crate::bytes::Malformed) -> Self {
+        Self::Malformed {
+            offset: malformed.offset,
+            cause: malformed.cause,
+        }
+    }
 }
 
 /// What the crate's functions return.

@@ -50,27 +50,29 @@
 //! ```
 #![forbid(unsafe_code)]
 
-mod clock;
+mod bytes;
+mod causal;
 mod db;
 mod document;
 mod error;
 mod event;
 mod leaf;
 pub mod list;
+mod path;
 mod query;
 mod schema;
 mod store;
 mod time;
 
-pub use clock::{Context, Dot, ReplicaId};
-pub use db::{
-    Agent, AgentDb, AgentTx, CLOCK_AHEAD_MAX, ID_BYTES_MAX, Options, RECORD_BYTES_MAX, Tx,
+pub use causal::{Context, Dot, ReplicaId, Stamp};
+pub use db::{Agent, AgentDb, CLOCK_AHEAD_MAX, ID_BYTES_MAX, Options, RECORD_BYTES_MAX, Tx};
+pub use document::{
+    Actors, Conflict, DOCUMENT_BYTES_MAX, Document, Edit, FIELD_BYTES_MAX, Joined, KEY_BYTES_MAX,
+    Write,
 };
-pub use document::{Document, FIELD_BYTES_MAX};
 pub use error::{Error, Result};
 pub use event::{EVENT_BYTES_MAX, Priority, Sequence, StoredEvent, SyncStatus};
-pub use leaf::Stamp;
 pub use query::QUERY_BYTES_MAX;
-pub use schema::{Field, Schema};
+pub use schema::{Field, MAP_DEPTH_MAX, Schema, Wins};
 pub use store::Durability;
 pub use time::Timestamp;

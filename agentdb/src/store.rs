@@ -18,7 +18,7 @@ CREATE TABLE agent_state (
     agent_id TEXT PRIMARY KEY,
     schema TEXT NOT NULL,
     state_json TEXT NOT NULL,
-    crdt_json TEXT NOT NULL,
+    crdt BLOB NOT NULL,
     version INTEGER NOT NULL,
     timestamp INTEGER NOT NULL
 ) WITHOUT ROWID;
