@@ -1,7 +1,7 @@
 //! A window for each event: the events of its key that are at most a time older, and itself. It is told with the
 //! event, so that a threshold is told by the event that passes it. Amortised constant time an event.
 //!
-//! What is asked of the window is looked at with each event, and just before it without what is too old by then.
+//! What is asked of the window is looked at with each event; where none came for the window's time it held no more.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -13,10 +13,10 @@ use crate::operator::Operator;
 use crate::output::Output;
 use crate::predicate::Compiled;
 use crate::time::Timestamp;
+use crate::window::Frame;
 use crate::window::paned::place_of;
 use crate::window::panes::Panes;
 use crate::window::summary::Summary;
-use crate::window::{Edge, Frame};
 
 #[derive(Debug)]
 pub(super) struct Each<S: Summary> {
@@ -60,13 +60,14 @@ impl<S: Summary> Operator for Each<S> {
             let at = row.at().as_millis();
             let begin = at.saturating_sub(self.size);
             let (key, state) = self.keys.entry_mut(place);
-            let older = state.panes.oldest().is_some_and(|oldest| oldest < begin);
             state.panes.drop_before(begin);
-            if older && state.held {
-                let all = state.panes.all();
-                if let Some(Edge::Over) = self.frame.tells(&all, &mut state.held) {
-                    let name = format!("{begin}");
-                    out.push(self.frame.output(&all, key, (begin, at), &name, Edge::Over));
+            if state.held && state.panes.oldest().is_none() {
+                // In between there was nothing in the window.
+                let nothing = S::default();
+                let over = state.last.saturating_add(self.size);
+                if let Some(edge) = self.frame.tells(&nothing, &mut state.held) {
+                    let (times, name) = ((state.last, over), over.to_string());
+                    out.push(self.frame.output(&nothing, key, times, &name, edge));
                 }
             }
             state.panes.push(at, input);
