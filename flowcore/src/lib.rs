@@ -54,6 +54,8 @@ mod error;
 pub mod expr;
 pub mod journal;
 mod plan;
+#[cfg(feature = "remote")]
+pub mod remote;
 mod run;
 mod runner;
 mod time;
@@ -71,5 +73,7 @@ pub use journal::SqliteJournal;
 pub use journal::{Journal, JournalError, MemoryJournal, StateWrite, StateWrites};
 pub use plan::{DefinitionHash, Resources, Tier, Workflow};
 pub use run::{Decision, Failure, RunId, RunInfo, RunStatus, StepInfo, StepStatus, Verdict};
-pub use runner::{Clock, Runner, SystemClock};
+#[cfg(feature = "tokio")]
+pub use runner::AsyncRunner;
+pub use runner::{Clock, Order, Pool, Runner, SystemClock};
 pub use time::Timestamp;

@@ -326,6 +326,13 @@ fn append(ops: &mut Vec<Op>, run: &mut Run, record: Vec<u8>) {
     run.seq += 1;
 }
 
+/// Notes how long the log is: the first record, and all behind it.
+pub(super) fn measure_log(run: &mut Run, first: usize, rest: usize) {
+    let len = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
+    run.log_len = len(rest);
+    run.log_len_max = len(first).saturating_mul(LOG_GROWTH);
+}
+
 /// Writes the run down as one record and forgets the ones before it.
 fn fold(ops: &mut Vec<Op>, run: &mut Run, now: Timestamp) {
     let record = Record {
@@ -334,15 +341,13 @@ fn fold(ops: &mut Vec<Op>, run: &mut Run, now: Timestamp) {
     };
     match encode(&record) {
         Ok(bytes) => {
-            let before = run.seq;
-            let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+            let (before, len) = (run.seq, bytes.len());
             append(ops, run, bytes);
             ops.push(Op::Truncate {
                 run: run.id,
                 before,
             });
-            run.log_len = 0;
-            run.log_len_max = len.saturating_mul(LOG_GROWTH);
+            measure_log(run, len, 0);
         }
         // Too much to keep in one record: tried again when the log is twice as long.
         Err(_) => run.log_len_max = run.log_len.saturating_mul(2),

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use super::advance::measure_log;
+use super::control::decode;
 use super::{Engine, Head, space};
 use crate::definition::{Durability, WorkflowDef};
 use crate::error::{Error, Result};
@@ -184,13 +186,18 @@ impl<J: Journal> Engine<J> {
 
     /// Folds the log of a run. Nothing is executed: effects are thrown away.
     pub(super) fn rebuild(&mut self, id: RunId, now: Timestamp) -> Result<Run> {
-        let log = self.records(id)?;
+        let bytes = self.journal.log(id)?;
+        let log = decode(id, &bytes)?;
         let corrupt = |message: String| Error::Corrupt { run: id, message };
         let Some((_, first)) = log.first() else {
             return Err(corrupt("its log is empty".to_owned()));
         };
         let plan = self.plan_of(id, &first.event)?;
-        rebuild(id, plan, &log, now, &mut self.scratch).map_err(corrupt)
+        let mut run = rebuild(id, plan, &log, now, &mut self.scratch).map_err(corrupt)?;
+        let len = |records: &[(u64, Vec<u8>)]| records.iter().map(|(_, bytes)| bytes.len()).sum();
+        let (first, rest) = bytes.split_at(1);
+        measure_log(&mut run, len(first), len(rest));
+        Ok(run)
     }
 
     pub(super) fn load_definition(&mut self, hash: DefinitionHash) -> Result<()> {

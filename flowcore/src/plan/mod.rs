@@ -1,5 +1,6 @@
 //! The compiled form of a workflow: blocks of steps with numbers instead of names.
 
+mod bytes;
 mod compile;
 mod connect;
 mod dispatch;

@@ -67,10 +67,12 @@ impl Run {
 
     /// The pause before the next attempt, or `None` when there is none left.
     fn pause(&self, retry: &Retry, at: Place, failure: &Failure) -> Option<Duration> {
-        let matches = retry
-            .on
-            .as_ref()
-            .is_none_or(|names| names.contains(&failure.name));
+        // Another attempt would not find the link up either; its return is not a matter of pauses.
+        let matches = failure.name != "Offline"
+            && retry
+                .on
+                .as_ref()
+                .is_none_or(|names| names.contains(&failure.name));
         if !matches || at.attempt > retry.attempts_max {
             return None;
         }
