@@ -11,6 +11,13 @@ use crate::handle::{self, Handle};
 /// The longest text or array of bytes that a call takes.
 pub const EW_BYTES_MAX: usize = 256 << 20;
 
+/// The largest array: what a process can address, or half of it where addresses are short.
+const ARRAY_BYTES_MAX: usize = if usize::BITS >= 64 {
+    usize::MAX >> 18
+} else {
+    usize::MAX >> 1
+};
+
 /// A text: UTF-8, not NUL-terminated. `{NULL, 0}` is the empty text, or none where that makes a difference.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -130,12 +137,11 @@ fn check<T>(ptr: *const T, len: usize, what: &str) -> Result<()> {
     if ptr.is_null() {
         return Err(Fail::null(what));
     }
-    // Arrays of numbers may be larger than texts; no object is larger than half of the address space.
     let bytes = len.checked_mul(size_of::<T>());
-    let limit = if size_of::<T>() == 1 {
-        EW_BYTES_MAX
-    } else {
-        isize::MAX as usize
+    // Arrays of numbers may be larger than texts, but none is larger than an address space.
+    let limit = match size_of::<T>() {
+        1 => EW_BYTES_MAX,
+        _ => ARRAY_BYTES_MAX,
     };
     if bytes.is_none_or(|bytes| bytes > limit) {
         let message = format!("{what} has {len} items, more than fit into {limit} bytes");

@@ -75,6 +75,12 @@ impl Fail {
     }
 }
 
+impl From<forms::Malformed> for Fail {
+    fn from(error: forms::Malformed) -> Self {
+        Self::new(EW_INVALID, error)
+    }
+}
+
 pub type Result<T> = std::result::Result<T, Fail>;
 
 /// The error of a failed call: a status and a message. Freed by ew_error_free.

@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
-use agentdb::{
-    Agent, AgentDb, Durability, Field, Options, ReplicaId, Schema, Sequence, StoredEvent,
-};
-use serde_json::{Value, json};
+use agentdb::{AgentDb, Durability, Options, ReplicaId, Sequence};
+use serde_json::Value;
 
 use super::raise;
 use crate::bytes::{Out, buffer, ew_buffer, ew_str, json_buffer, options};
-use crate::fail::{EW_BAD_TEXT, EW_INVALID, EW_NOT_FOUND, Fail, Result, ew_error, guard};
+use crate::fail::{EW_INVALID, EW_NOT_FOUND, Fail, Result, ew_error, guard};
 use crate::handle::{self, Handle};
 
 /// A commit is on disk when it returns.
@@ -53,34 +51,6 @@ impl Handle for adb_store {
     const KIND: u64 = handle::kind(b"adb_stor");
 }
 
-fn schema(name: &str, fields: &Value) -> Result<Schema> {
-    let wanted = "wanted is lww, max, pn_counter, or {\"status\": [names in order]}";
-    let Value::Object(fields) = fields else {
-        let message = format!("schemas: `{name}`: wanted is an object of fields");
-        return Err(Fail::new(EW_BAD_TEXT, message));
-    };
-    let mut schema = Schema::new(name);
-    for (field, kind) in fields {
-        let order = kind.get("status").and_then(Value::as_array);
-        let order: Option<Vec<&str>> =
-            order.and_then(|names| names.iter().map(Value::as_str).collect());
-        let merged = match (kind.as_str(), order) {
-            (Some("lww"), _) => Field::Lww,
-            (Some("max"), _) => Field::Max,
-            (Some("pn_counter"), _) => Field::PnCounter,
-            (None, Some(order)) => Field::status(&order),
-            _ => {
-                return Err(Fail::new(
-                    EW_INVALID,
-                    format_args!("schemas: field `{field}` is {kind}, {wanted}"),
-                ));
-            }
-        };
-        schema = schema.field(field, merged);
-    }
-    Ok(schema)
-}
-
 /// # Safety
 /// As the header says.
 unsafe fn read(given: *const adb_options) -> Result<Options> {
@@ -104,19 +74,9 @@ unsafe fn read(given: *const adb_options) -> Result<Options> {
         options = options.clock_ahead_max(Duration::from_millis(given.clock_ahead_max_ms));
     }
     // SAFETY: the caller's.
-    match unsafe { given.schemas.json("options.schemas") }? {
-        Value::Null => {}
-        Value::Object(schemas) => {
-            for (name, fields) in &schemas {
-                options = options.schema(schema(name, fields)?);
-            }
-        }
-        other => {
-            return Err(Fail::new(
-                EW_BAD_TEXT,
-                format_args!("schemas: {other}, wanted is an object"),
-            ));
-        }
+    let schemas = unsafe { given.schemas.json("options.schemas") }?;
+    for schema in forms::agentdb::schemas(&schemas)? {
+        options = options.schema(schema);
     }
     Ok(options)
 }
@@ -149,15 +109,6 @@ pub unsafe extern "C" fn adb_store_free(store: *mut adb_store) {
     unsafe { handle::free::<adb_store>(store) };
 }
 
-fn described(agent: &Agent) -> Value {
-    json!({
-        "id": agent.id,
-        "state": agent.state,
-        "version": agent.version,
-        "at": agent.at.as_millis(),
-    })
-}
-
 /// A document as JSON: id, state, version, at. EW_NOT_FOUND without it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn adb_get(
@@ -176,7 +127,7 @@ pub unsafe extern "C" fn adb_get(
                 format_args!("no document has id {id}"),
             ));
         };
-        out.set(json_buffer(&described(&agent))?);
+        out.set(json_buffer(&forms::agentdb::agent(&agent))?);
         Ok(())
     })
 }
@@ -202,7 +153,7 @@ pub unsafe extern "C" fn adb_query(
             )
         };
         let agents = store.query(schema, text).map_err(raise)?;
-        let list: Vec<Value> = agents.iter().map(described).collect();
+        let list: Vec<Value> = agents.iter().map(forms::agentdb::agent).collect();
         out.set(json_buffer(&list)?);
         Ok(())
     })
@@ -235,17 +186,6 @@ pub unsafe extern "C" fn adb_document(
 pub const ADB_EVENTS_ALL: i32 = 0;
 /// Only those that wait for their receiver.
 pub const ADB_EVENTS_WAITING: i32 = 1;
-
-fn event(event: &StoredEvent) -> Value {
-    json!({
-        "sequence": event.sequence.get(),
-        "agent": event.agent,
-        "type": event.event_type,
-        "payload": event.payload,
-        "priority": event.priority,
-        "at": event.at.as_millis(),
-    })
-}
 
 /// Up to `limit` events behind a sequence number as a JSON array of {sequence, agent, type, payload, priority, at};
 /// `which` is ADB_EVENTS_…, and with `type` not {NULL, 0} only events of that type (of all).
@@ -286,7 +226,11 @@ pub unsafe extern "C" fn adb_events(
                 ));
             }
         };
-        let list: Vec<Value> = events.map_err(raise)?.iter().map(event).collect();
+        let list: Vec<Value> = events
+            .map_err(raise)?
+            .iter()
+            .map(forms::agentdb::event)
+            .collect();
         out.set(json_buffer(&list)?);
         Ok(())
     })

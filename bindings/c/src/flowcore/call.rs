@@ -1,7 +1,7 @@
 //! The raw loop: calls that the program performs itself, on its own threads or on another machine.
 
 use flowcore::{ActionError, Call, Command, Output, Timestamp, Token, Work};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::engine::fc_engine;
 use super::raise;
@@ -29,21 +29,6 @@ pub struct Handed {
 impl Handle for fc_call {
     type Inside = Handed;
     const KIND: u64 = handle::kind(b"fc_call\0");
-}
-
-pub fn described(call: &Call) -> Value {
-    json!({
-        "action": call.action(),
-        "params": call.params(),
-        "input": call.input(),
-        "run": call.run().as_u64(),
-        "workflow": call.workflow(),
-        "step": call.step(),
-        "path": call.path(),
-        "attempt": call.attempt(),
-        "deadline": call.deadline().map(Timestamp::as_millis),
-        "idempotency_key": call.idempotency_key(),
-    })
 }
 
 /// The next thing to do at `now`: FC_… in `what`, and for FC_EXECUTE and FC_CANCEL the call, which the caller frees.
@@ -101,7 +86,7 @@ pub unsafe extern "C" fn fc_call_json(
         // SAFETY: the header's contract.
         let handed = unsafe { handle::exclusive(call) }?;
         let told = match &handed.call {
-            Some(call) => described(call),
+            Some(call) => forms::flowcore::call(call),
             None => json!({"run": handed.token.run().as_u64()}),
         };
         out.set(json_buffer(&told)?);

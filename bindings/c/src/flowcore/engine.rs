@@ -9,10 +9,9 @@ use flowcore::{
     ActionError, Call, Clock, Command, Engine, MemoryJournal, Output, Runner, SqliteJournal,
     StateWrite, SystemClock, Timestamp, Workflow,
 };
+use forms::flowcore::Kept;
 use serde_json::Value;
 
-use super::call::described;
-use super::journal::Kept;
 use super::{raise, run};
 use crate::bytes::{
     Out, Reply, User, buffer, ew_buffer, ew_reply, ew_str, json_buffer, set_optional,
@@ -127,7 +126,7 @@ fn perform(
     user: User,
     call: &Call,
 ) -> std::result::Result<Output, ActionError> {
-    let text = described(call).to_string();
+    let text = forms::flowcore::call(call).to_string();
     // SAFETY: the header's contract: a function of this type that does not unwind.
     let reply = Reply::of(|place| unsafe { action(user.0, ew_str::of(&text), place) })
         .map_err(|(name, message)| ActionError::new(name, message))?;

@@ -2,7 +2,6 @@
 
 mod call;
 mod engine;
-mod journal;
 mod runs;
 
 use flowcore::{Error, RunId};

@@ -15,7 +15,7 @@ use crate::handle;
 unsafe fn told<T: serde::Serialize>(
     engine: *const fc_engine,
     json: *mut *mut ew_buffer,
-    look: impl FnOnce(&flowcore::Engine<super::journal::Kept>) -> flowcore::Result<T>,
+    look: impl FnOnce(&flowcore::Engine<forms::flowcore::Kept>) -> flowcore::Result<T>,
 ) -> Result<()> {
     let out = Out::new(json, "json")?;
     // SAFETY: the caller's.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use midstream::{Batch, Column, Engine, FieldType, Schema, Timestamp, Value, parse_program};
+use midstream::{Batch, Column, Engine, FieldType, Schema, Timestamp, Value};
 
 use super::outputs::ms_outputs;
 use super::raise;
@@ -186,12 +186,7 @@ pub unsafe extern "C" fn ms_engine_new(
                 let (text, source) = (rules.text.text("rules")?, rules.source.text("source")?);
                 (text, source, rules.key.optional("key")?)
             };
-            let program = parse_program(text, source, key).map_err(raise)?;
-            if !program.standardize.is_empty() {
-                let message = "STANDARDIZE derives fields: push them, made by ms_standardizer_push";
-                return Err(Fail::new(EW_INVALID, message));
-            }
-            for rule in program.rules {
+            for rule in forms::midstream::rules(text, source, key)? {
                 builder = builder.rule(rule);
             }
         }

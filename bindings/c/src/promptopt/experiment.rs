@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use promptopt::{ExperimentEnd, ExperimentOptions, HardLimits, RollbackCause, Share};
-use serde_json::json;
+use promptopt::{ExperimentEnd, ExperimentOptions, HardLimits, Share};
 
 use super::set::{po_set, prompt};
 use super::{raise, tier};
@@ -104,22 +103,7 @@ pub unsafe extern "C" fn po_experiment_status(
         let status = unsafe { handle::shared(set) }?.experiment(self::tier(tier)?);
         let none = || Fail::new(EW_NOT_FOUND, "no experiment runs on this tier");
         let status = status.ok_or_else(none)?;
-        let rollback = status.rollback.map(|cause| match cause {
-            RollbackCause::Worse { evidence } => json!({"worse": evidence}),
-            RollbackCause::Unreadable { share } => json!({"unreadable": share}),
-            RollbackCause::Slow { latency_p95 } => {
-                json!({"slow_ms": latency_p95.as_secs_f64() * 1000.0})
-            }
-        });
-        out.set(json_buffer(&json!({
-            "tier": status.tier.name(),
-            "candidate": status.candidate.get(),
-            "share": status.share,
-            "candidate_outcomes": status.candidate_outcomes,
-            "running_outcomes": status.running_outcomes,
-            "evidence": status.evidence,
-            "rollback": rollback,
-        }))?);
+        out.set(json_buffer(&forms::promptopt::experiment(&status))?);
         Ok(())
     })
 }

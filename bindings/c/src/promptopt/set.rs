@@ -5,7 +5,7 @@ use std::time::Duration;
 use promptopt::{
     Context, Criticality, Feedback, Network, Outcome, Policy, Prompt, PromptSet, Timestamp,
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::choice::po_choice;
 use super::{raise, tier, tier_number};
@@ -263,28 +263,9 @@ pub unsafe extern "C" fn po_drain_outcomes(
         let out = Out::new(json, "json")?;
         // SAFETY: the header's contract.
         let outcomes = unsafe { handle::shared(set) }?.drain_outcomes();
-        let list: Vec<Value> = outcomes.iter().map(outcome).collect();
+        let list: Vec<Value> = outcomes.iter().map(forms::promptopt::outcome).collect();
         out.set(json_buffer(&list)?);
         Ok(())
-    })
-}
-
-fn outcome(outcome: &Outcome) -> Value {
-    let feedback = match outcome.feedback {
-        Feedback::None => Value::Null,
-        Feedback::Right => "right".into(),
-        Feedback::Wrong => "wrong".into(),
-        Feedback::Unreadable => "unreadable".into(),
-    };
-    json!({
-        "tier": outcome.choice.tier.name(),
-        "version": outcome.choice.prompt.version().get(),
-        "rule": outcome.choice.reason.rule(),
-        "propensity": outcome.choice.propensity,
-        "output": outcome.output,
-        "latency_ms": outcome.latency.as_secs_f64() * 1000.0,
-        "feedback": feedback,
-        "at": outcome.at.as_millis(),
     })
 }
 

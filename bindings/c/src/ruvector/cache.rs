@@ -2,12 +2,7 @@
 
 use std::ffi::c_void;
 
-use ruvector::cache::{
-    Answer, CacheBuilder, Counters, Failure, Found, Guard, How, Policy, Report, SemanticCache,
-    Timestamp, Ttl, TtlClass,
-};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use ruvector::cache::{Answer, Failure, Found, How, Report, SemanticCache, Timestamp};
 
 use super::embedder::rv_embedder;
 use super::raise;
@@ -15,9 +10,7 @@ use crate::bytes::{
     Out, Reply, User, buffer, ew_buffer, ew_bytes, ew_reply, ew_str, json_buffer, options,
     set_optional,
 };
-use crate::fail::{
-    EW_BAD_TEXT, EW_CALLBACK, EW_INVALID, EW_NOT_FOUND, Fail, Result, ew_error, guard,
-};
+use crate::fail::{EW_CALLBACK, EW_INVALID, EW_NOT_FOUND, Fail, ew_error, guard};
 use crate::handle::{self, Handle};
 
 /// The same text was stored.
@@ -73,81 +66,6 @@ const DEFAULTS: rv_cache_options = rv_cache_options {
     user: std::ptr::null_mut(),
 };
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PolicyText {
-    threshold: Option<f32>,
-    grey_from: Option<f32>,
-    ttl: Option<Value>,
-    #[serde(default)]
-    adaptive: bool,
-    epoch: Option<u64>,
-    #[serde(default)]
-    exclusive: Vec<Vec<String>>,
-}
-
-impl PolicyText {
-    fn policy(self, name: &str) -> Result<Policy> {
-        let mut policy = Policy::default();
-        if let Some(cosine) = self.threshold {
-            policy = policy.threshold(cosine);
-        }
-        if let Some(cosine) = self.grey_from {
-            policy = policy.grey_from(cosine);
-        }
-        let class = match &self.ttl {
-            None => Some(TtlClass::default()),
-            Some(Value::String(class)) => match class.as_str() {
-                "static" => Some(TtlClass::Static),
-                "dynamic" => Some(TtlClass::Dynamic),
-                "user_specific" => Some(TtlClass::UserSpecific),
-                "realtime" => Some(TtlClass::Realtime),
-                _ => None,
-            },
-            Some(_) => None,
-        };
-        let millis = self.ttl.as_ref().and_then(Value::as_i64);
-        policy = policy.ttl(match (class, millis) {
-            (Some(class), _) if self.adaptive => Ttl::Adaptive(class),
-            (Some(class), _) => Ttl::Fixed(class),
-            (None, Some(millis)) if !self.adaptive => Ttl::Millis(millis),
-            _ => {
-                let wanted = "static, dynamic, user_specific, realtime, or milliseconds that are not adaptive";
-                let message = format!("policy `{name}`: ttl: wanted {wanted}");
-                return Err(Fail::new(EW_INVALID, message));
-            }
-        });
-        if let Some(epoch) = self.epoch {
-            policy = policy.epoch(epoch);
-        }
-        let mut guard = Guard::default();
-        for words in &self.exclusive {
-            let words: Vec<&str> = words.iter().map(String::as_str).collect();
-            guard = guard.exclusive(&words).map_err(raise)?;
-        }
-        Ok(policy.guard(guard))
-    }
-}
-
-fn with_policies(
-    mut builder: CacheBuilder<Vec<u8>>,
-    policies: Value,
-) -> Result<CacheBuilder<Vec<u8>>> {
-    if policies.is_null() {
-        return Ok(builder);
-    }
-    let policies: std::collections::BTreeMap<String, PolicyText> = serde_json::from_value(policies)
-        .map_err(|error| Fail::new(EW_BAD_TEXT, format_args!("policies: {error}")))?;
-    for (name, text) in policies {
-        let policy = text.policy(&name)?;
-        builder = match name.is_empty() {
-            true => builder.default_policy(policy),
-            false => builder.namespace(name, policy),
-        };
-    }
-    Ok(builder)
-}
-
 /// Builds a cache whose texts the embedder turns into vectors. `options` may be NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rv_cache_new(
@@ -171,9 +89,8 @@ pub unsafe extern "C" fn rv_cache_new(
             builder = builder.max_entries(options.max_entries);
         }
         // SAFETY: the header's contract.
-        builder = with_policies(builder, unsafe {
-            options.policies.json("options.policies")
-        }?)?;
+        let policies = unsafe { options.policies.json("options.policies") }?;
+        builder = forms::ruvector::with_policies(builder, policies)?;
         if let Some(verify) = options.verify {
             let user = User(options.user);
             builder = builder.verify(move |asked, stored| {
@@ -414,26 +331,7 @@ pub unsafe extern "C" fn rv_cache_dedupe(
         if json.is_null() {
             return Ok(());
         }
-        let merges: Vec<Value> = report
-            .merges
-            .iter()
-            .map(|merge| {
-                json!({
-                    "namespace": merge.namespace,
-                    "kept": merge.kept,
-                    "merged": merge.merged,
-                    "similarity": merge.similarity,
-                })
-            })
-            .collect();
-        let described = json!({
-            "examined": report.examined,
-            "merges": merges,
-            "kept_apart": report.kept_apart,
-            "answers_differ": report.answers_differ,
-            "freed_bytes": report.freed_bytes,
-        });
-        Out::new(json, "json")?.set(json_buffer(&described)?);
+        Out::new(json, "json")?.set(json_buffer(&forms::ruvector::dedupe(&report))?);
         Ok(())
     })
 }
@@ -471,39 +369,7 @@ pub unsafe extern "C" fn rv_cache_stats(
         let out = Out::new(json, "json")?;
         // SAFETY: the header's contract.
         let cache = unsafe { handle::shared(cache) }?;
-        out.set(json_buffer(&counted(
-            cache.len(),
-            cache.bytes(),
-            &cache.counters(),
-        ))?);
+        out.set(json_buffer(&forms::ruvector::cache(cache))?);
         Ok(())
-    })
-}
-
-fn counted(entries: usize, bytes: usize, counters: &Counters) -> Value {
-    json!({
-        "entries": entries,
-        "bytes": bytes,
-        "lookups": counters.lookups,
-        "exact_hits": counters.exact_hits,
-        "semantic_hits": counters.semantic_hits,
-        "guard_refusals": counters.guard_refusals,
-        "verifier_refusals": counters.verifier_refusals,
-        "expired": counters.expired,
-        "misses": counters.misses,
-        "bypassed": counters.bypassed,
-        "failures": counters.failures,
-        "computed": counters.computed,
-        "shared": counters.shared,
-        "compute_errors": counters.compute_errors,
-        "stored": counters.stored,
-        "store_errors": counters.store_errors,
-        "replaced": counters.replaced,
-        "too_large": counters.too_large,
-        "evicted": counters.evicted,
-        "expired_removed": counters.expired_removed,
-        "removed": counters.removed,
-        "cost_saved": counters.cost_saved,
-        "hit_rate": counters.hit_rate(),
     })
 }

@@ -1,12 +1,10 @@
 //! An index: built, opened, filled, kept on disk.
 
 use ruvector::{IndexKind, Metric, Quantization, Storage};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::raise;
-use crate::bytes::{
-    Out, buffer, ew_buffer, ew_str, json_buffer, options, set_optional, slice, slice_mut,
-};
+use crate::bytes::{Out, ew_buffer, ew_str, json_buffer, options, set_optional, slice, slice_mut};
 use crate::fail::{EW_INVALID, EW_NOT_FOUND, Fail, Result, ew_error, guard};
 use crate::handle::{self, Handle};
 
@@ -420,21 +418,7 @@ pub unsafe extern "C" fn rv_index_stats(
         let out = Out::new(json, "json")?;
         // SAFETY: the header's contract.
         let stats = unsafe { handle::shared(index) }?.stats();
-        let described = json!({
-            "vectors": stats.vectors,
-            "deleted": stats.deleted,
-            "dim": stats.dim,
-            "metric": stats.metric.name(),
-            "quantization": stats.quantization.name(),
-            "search": stats.search,
-            "kernels": stats.kernels,
-            "heap_bytes": stats.heap_bytes,
-            "mapped_bytes": stats.mapped_bytes,
-            "mapped_original_bytes": stats.mapped_original_bytes,
-            "file_bytes": stats.file_bytes,
-            "log_bytes": stats.log_bytes,
-        });
-        out.set(buffer(described.to_string()));
+        out.set(json_buffer(&forms::ruvector::stats(&stats))?);
         Ok(())
     })
 }

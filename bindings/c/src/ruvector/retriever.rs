@@ -2,7 +2,6 @@
 
 use ruvector::Filter;
 use ruvector::retriever::{Chunking, Retriever};
-use serde_json::json;
 
 use super::embedder::rv_embedder;
 use super::index::rv_index;
@@ -156,23 +155,9 @@ pub unsafe extern "C" fn rv_retriever_retrieve(
         if let Some(filter) = filter {
             search = search.filter(Filter::parse(filter).map_err(raise)?);
         }
-        let passages: Vec<_> = search
-            .run()
-            .map_err(raise)?
-            .into_iter()
-            .map(|passage| {
-                json!({
-                    "document": passage.document,
-                    "chunk": passage.chunk,
-                    "start": passage.range.start,
-                    "end": passage.range.end,
-                    "text": passage.text,
-                    "score": passage.score,
-                    "metadata": passage.metadata,
-                })
-            })
-            .collect();
-        out.set(json_buffer(&passages)?);
+        let passages = search.run().map_err(raise)?;
+        let told: Vec<_> = passages.iter().map(forms::ruvector::passage).collect();
+        out.set(json_buffer(&told)?);
         Ok(())
     })
 }

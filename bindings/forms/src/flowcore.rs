@@ -1,11 +1,32 @@
-//! The journals that a C program may choose from.
+//! Calls of actions, and the journals that a binding offers.
 
 use flowcore::journal::{Batch, LeaseRequest};
-use flowcore::{Journal, JournalError, MemoryJournal, RunId, SqliteJournal, StateWrites};
-use serde_json::Value;
+use flowcore::{
+    Call, Journal, JournalError, MemoryJournal, RunId, SqliteJournal, StateWrites, Timestamp,
+};
+use serde_json::{Value, json};
 
+/// What an action is called with.
+pub fn call(call: &Call) -> Value {
+    json!({
+        "action": call.action(),
+        "params": call.params(),
+        "input": call.input(),
+        "run": call.run().as_u64(),
+        "workflow": call.workflow(),
+        "step": call.step(),
+        "path": call.path(),
+        "attempt": call.attempt(),
+        "deadline": call.deadline().map(Timestamp::as_millis),
+        "idempotency_key": call.idempotency_key(),
+    })
+}
+
+/// A journal in memory or in one file.
 pub enum Kept {
+    /// Lost with the process.
     Memory(MemoryJournal),
+    /// In a SQLite file.
     Sqlite(SqliteJournal),
 }
 
@@ -25,6 +46,9 @@ impl Kept {
     }
 
     /// The latest body that actions wrote at a place.
+    ///
+    /// # Errors
+    /// A store that failed.
     pub fn state(&self, collection: &str, key: &str) -> Result<Option<Value>, JournalError> {
         match self {
             Self::Memory(journal) => Ok(journal.state(collection, key)),
