@@ -266,9 +266,9 @@ static void call(void) {
     }
     case 59: po_record((po_set *)h, (po_choice *)handle(), text(), below(1000), (int32_t)below(5), 0, at); break;
     case 60: po_choice_reason((po_choice *)h, out, at); break;
-    case 61: po_swap((po_set *)h, text(), &version, at); po_rollback((po_set *)h, (int32_t)below(4), &version, at); break;
+    case 61: po_swap((po_set *)h, text(), &version, at); po_rollback((po_set *)h, (int32_t)below(4), &version, NULL); break;
     case 62: po_import((po_set *)h, bytes(), sizes, at); break;
-    case 63: po_experiment_start((po_set *)h, text(), NULL, at); po_experiment_status((po_set *)h, (int32_t)below(4), out, at); break;
+    case 63: po_experiment_start((po_set *)h, text(), NULL, at); po_experiment_status((po_set *)h, (int32_t)below(4), out, NULL); break;
     case 64: po_drain_outcomes((po_set *)h, out, at); break;
     case 65: {
         ms_field fields[2];
