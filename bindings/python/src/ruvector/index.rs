@@ -1,15 +1,16 @@
-//! `edgeweave.ruvector`: the vector index with numpy rows in and out.
+//! The vector index with numpy rows in and out.
 
 use std::path::PathBuf;
 use std::sync::{PoisonError, RwLock};
 
 use numpy::{PyArray1, PyArray2, PyReadonlyArray1, PyReadonlyArray2, PyUntypedArrayMethods};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList};
+use pyo3::types::PyList;
 use ruvector::{Error, Filter, IndexKind, Metric, Quantization, Storage};
 use serde_json::Value;
 
-use crate::error::{CorruptError, closed, other, system, value};
+use super::raise;
+use crate::error::{closed, other, value};
 use crate::json;
 
 /// Ids and scores.
@@ -22,17 +23,6 @@ type Entry<'py> = (Bound<'py, PyArray1<f32>>, Bound<'py, PyAny>);
 /// Queries between two looks at Ctrl-C.
 const QUERIES_AT_ONCE: usize = 256;
 
-fn raise(error: Error) -> PyErr {
-    match &error {
-        Error::Io { .. } | Error::Locked { .. } => system(error),
-        Error::Corrupt { .. } | Error::NotAnIndex { .. } | Error::Version { .. } => {
-            CorruptError::new_err(error.to_string())
-        }
-        Error::Poisoned => other(error),
-        _ => value(error),
-    }
-}
-
 #[pyclass(frozen, module = "edgeweave.ruvector")]
 pub struct Index {
     inner: RwLock<Option<ruvector::Index>>,
@@ -40,7 +30,16 @@ pub struct Index {
 }
 
 impl Index {
-    fn of(index: ruvector::Index) -> Self {
+    /// Takes the index out, which closes this object.
+    pub(super) fn take(&self, py: Python<'_>) -> PyResult<ruvector::Index> {
+        py.detach(|| {
+            let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
+            inner.take()
+        })
+        .ok_or_else(|| closed("index"))
+    }
+
+    pub(super) fn of(index: ruvector::Index) -> Self {
         Self {
             dim: index.dim(),
             inner: RwLock::new(Some(index)),
@@ -84,7 +83,7 @@ impl Index {
     #[new]
     #[pyo3(signature = (dim, *, metric = "cosine", kind = "auto", quantization = "int8", path = None,
         links = 16, build_effort = 128, seed = None, threads = 1, max_vectors = None, max_bytes = None,
-        subspaces = None))]
+        max_log_bytes = None, subspaces = None))]
     #[allow(clippy::too_many_arguments, reason = "keywords of Python")]
     fn new(
         py: Python<'_>,
@@ -99,6 +98,7 @@ impl Index {
         threads: usize,
         max_vectors: Option<usize>,
         max_bytes: Option<usize>,
+        max_log_bytes: Option<u64>,
         subspaces: Option<u16>,
     ) -> PyResult<Self> {
         let metric = match metric {
@@ -154,6 +154,9 @@ impl Index {
         }
         if let Some(bytes) = max_bytes {
             builder = builder.max_bytes(bytes);
+        }
+        if let Some(bytes) = max_log_bytes {
+            builder = builder.max_log_bytes(bytes);
         }
         if let Some(path) = path {
             builder = builder.storage(Storage::File(path));
@@ -340,21 +343,9 @@ impl Index {
         self.with(py, |index| index.save(path))
     }
 
-    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let stats = self.with(py, |index| Ok(index.stats()))?;
-        let dict = PyDict::new(py);
-        dict.set_item("vectors", stats.vectors)?;
-        dict.set_item("deleted", stats.deleted)?;
-        dict.set_item("dim", stats.dim)?;
-        dict.set_item("metric", stats.metric.name())?;
-        dict.set_item("quantization", stats.quantization.name())?;
-        dict.set_item("search", stats.search)?;
-        dict.set_item("kernels", stats.kernels)?;
-        dict.set_item("heap_bytes", stats.heap_bytes)?;
-        dict.set_item("mapped_bytes", stats.mapped_bytes)?;
-        dict.set_item("file_bytes", stats.file_bytes)?;
-        dict.set_item("log_bytes", stats.log_bytes)?;
-        Ok(dict)
+        json::to_python(py, &forms::ruvector::stats(&stats))
     }
 
     #[getter]
