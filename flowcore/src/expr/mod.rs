@@ -13,6 +13,7 @@ mod base64;
 mod civil;
 mod eval;
 mod function;
+mod operand;
 mod parse;
 mod program;
 mod token;

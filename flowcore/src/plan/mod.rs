@@ -2,7 +2,9 @@
 
 mod compile;
 mod connect;
+mod kind;
 mod names;
+mod site;
 mod template;
 
 pub(crate) use compile::compile;

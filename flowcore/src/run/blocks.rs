@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::machine::{Launched, expression_failure};
+use super::launch::expression_failure;
+use super::machine::Launched;
 use super::{Agenda, Aux, Failure, Place, Run, StepStatus};
 use crate::definition::Collect;
 use crate::expr::EvalError;

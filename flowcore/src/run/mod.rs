@@ -2,6 +2,9 @@
 
 mod blocks;
 mod failure;
+mod finish;
+mod frames;
+mod launch;
 mod machine;
 mod record;
 mod scope;

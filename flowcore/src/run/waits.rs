@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use super::machine::{INBOX_LEN_MAX, key_text};
+use super::launch::key_text;
+use super::machine::INBOX_LEN_MAX;
 use super::{Decision, Mail, Place, Run, StepStatus, Verdict};
 use crate::plan::{Kind, Step};
 
