@@ -113,7 +113,13 @@ pub fn is_operator(name: &str) -> bool {
     let bare = name.strip_suffix("Path").unwrap_or(name);
     let kind = matches!(
         name,
-        "IsNull" | "IsPresent" | "IsString" | "IsNumeric" | "IsBoolean" | "IsTimestamp" | "StringMatches"
+        "IsNull"
+            | "IsPresent"
+            | "IsString"
+            | "IsNumeric"
+            | "IsBoolean"
+            | "IsTimestamp"
+            | "StringMatches"
     );
     let relation = ["String", "Numeric", "Timestamp"]
         .iter()
@@ -202,15 +208,33 @@ mod tests {
         }
         let mut wanted: Vec<String> = Vec::new();
         for kind in ["String", "Numeric", "Timestamp"] {
-            for relation in ["Equals", "LessThan", "LessThanEquals", "GreaterThan", "GreaterThanEquals"] {
+            for relation in [
+                "Equals",
+                "LessThan",
+                "LessThanEquals",
+                "GreaterThan",
+                "GreaterThanEquals",
+            ] {
                 wanted.extend([format!("{kind}{relation}"), format!("{kind}{relation}Path")]);
             }
         }
-        for name in ["BooleanEquals", "BooleanEqualsPath", "StringMatches", "IsNull", "IsPresent",
-            "IsString", "IsNumeric", "IsBoolean", "IsTimestamp"] {
+        for name in [
+            "BooleanEquals",
+            "BooleanEqualsPath",
+            "StringMatches",
+            "IsNull",
+            "IsPresent",
+            "IsString",
+            "IsNumeric",
+            "IsBoolean",
+            "IsTimestamp",
+        ] {
             wanted.push(name.to_owned());
         }
-        let missing: Vec<_> = wanted.iter().filter(|name| !operators.contains(*name)).collect();
+        let missing: Vec<_> = wanted
+            .iter()
+            .filter(|name| !operators.contains(*name))
+            .collect();
         assert!(missing.is_empty(), "operators without a case: {missing:?}");
     }
 

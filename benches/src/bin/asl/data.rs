@@ -74,7 +74,11 @@ impl<'a> Scope<'a> {
             let specified = field.map_or_else(String::new, |field| {
                 format!(" specified for the field '{field}'")
             });
-            let document = if path.root == Root::Context { self.context } else { self.input };
+            let document = if path.root == Root::Context {
+                self.context
+            } else {
+                self.input
+            };
             Fault::runtime(format!(
                 "The JSONPath '{text}'{specified} could not be found in the input '{document}'"
             ))
@@ -151,11 +155,7 @@ impl<'a> Scope<'a> {
 }
 
 /// `ResultPath`: where in the raw input the result goes.
-pub fn place(
-    state: &Map<String, Value>,
-    raw: &Value,
-    result: Value,
-) -> Result<Value, Fault> {
+pub fn place(state: &Map<String, Value>, raw: &Value, result: Value) -> Result<Value, Fault> {
     let text = match state.get("ResultPath") {
         None => return Ok(result),
         Some(Value::Null) => return Ok(raw.clone()),
@@ -169,9 +169,9 @@ pub fn place(
             format!("Unable to apply ResultPath '{text}' to input '{raw}'"),
         )
     };
-    let parts = path.reference().ok_or_else(|| {
-        Fault::runtime(format!("ResultPath '{text}' is no reference path"))
-    })?;
+    let parts = path
+        .reference()
+        .ok_or_else(|| Fault::runtime(format!("ResultPath '{text}' is no reference path")))?;
     let mut output = raw.clone();
     let mut target = &mut output;
     for part in parts {
@@ -208,9 +208,18 @@ mod tests {
     fn results_go_where_result_path_says() {
         assert_eq!(placed(json!("$"), json!({"a": 1})), Ok(json!(9)));
         assert_eq!(placed(json!(null), json!({"a": 1})), Ok(json!({"a": 1})));
-        assert_eq!(placed(json!("$.b"), json!({"a": 1})), Ok(json!({"a": 1, "b": 9})));
-        assert_eq!(placed(json!("$.b.c"), json!({})), Ok(json!({"b": {"c": 9}})));
-        assert_eq!(placed(json!("$.a[1]"), json!({"a": [1, 2]})), Ok(json!({"a": [1, 9]})));
+        assert_eq!(
+            placed(json!("$.b"), json!({"a": 1})),
+            Ok(json!({"a": 1, "b": 9}))
+        );
+        assert_eq!(
+            placed(json!("$.b.c"), json!({})),
+            Ok(json!({"b": {"c": 9}}))
+        );
+        assert_eq!(
+            placed(json!("$.a[1]"), json!({"a": [1, 2]})),
+            Ok(json!({"a": [1, 9]}))
+        );
         let mismatch = Err("States.ResultPathMatchFailure".to_owned());
         assert_eq!(placed(json!("$.a[2]"), json!({"a": [1, 2]})), mismatch);
         assert_eq!(placed(json!("$.b"), json!(["x"])), mismatch);

@@ -48,7 +48,10 @@ impl History {
         let id = self.events.len() as u64 + 1;
         let mut event = Map::new();
         event.insert("id".to_owned(), Value::from(id));
-        event.insert("previousEventId".to_owned(), Value::from(self.lane(lane).previous));
+        event.insert(
+            "previousEventId".to_owned(),
+            Value::from(self.lane(lane).previous),
+        );
         event.insert("timestamp".to_owned(), Value::from(at));
         event.insert("type".to_owned(), Value::from(kind));
         if let Some((name, details)) = details {
@@ -61,12 +64,14 @@ impl History {
 
 /// Details of `…StateEntered`: data travels as JSON text, as in the original.
 pub fn entered(name: &str, input: &Value) -> Option<(&'static str, Value)> {
-    let details = json!({"name": name, "input": input.to_string(), "inputDetails": {"truncated": false}});
+    let details =
+        json!({"name": name, "input": input.to_string(), "inputDetails": {"truncated": false}});
     Some(("stateEnteredEventDetails", details))
 }
 
 /// Details of `…StateExited`.
 pub fn exited(name: &str, output: &Value) -> Option<(&'static str, Value)> {
-    let details = json!({"name": name, "output": output.to_string(), "outputDetails": {"truncated": false}});
+    let details =
+        json!({"name": name, "output": output.to_string(), "outputDetails": {"truncated": false}});
     Some(("stateExitedEventDetails", details))
 }

@@ -53,14 +53,18 @@ const ACTIONS: [(&str, Step); 11] = [
     ("failed", |visit, params| visit.failed(&params["error"])),
     ("iteration", |visit, _| visit.iteration()),
     ("iterated", |visit, _| visit.iterated()),
-    ("iteration_failed", |visit, params| visit.iteration_failed(&params["error"])),
+    ("iteration_failed", |visit, params| {
+        visit.iteration_failed(&params["error"])
+    }),
 ];
 
 impl Interpreter {
     pub fn register<J: Journal>(self: &Arc<Self>, mut engine: Engine<J>) -> Engine<J> {
         for (name, step) in ACTIONS {
             let interpreter = Arc::clone(self);
-            engine = engine.action(name, move |call: &Call| interpreter.visit(call.params(), step));
+            engine = engine.action(name, move |call: &Call| {
+                interpreter.visit(call.params(), step)
+            });
         }
         engine
     }
@@ -76,7 +80,10 @@ impl Interpreter {
     fn visit(&self, params: &Value, step: Step) -> Result<Value, ActionError> {
         let name = params["state"].as_str().unwrap_or_default();
         let Some(state) = self.machine.states.get(name) else {
-            return Err(ActionError::new("States.Runtime", format!("no state `{name}`")));
+            return Err(ActionError::new(
+                "States.Runtime",
+                format!("no state `{name}`"),
+            ));
         };
         let token = &params["token"];
         let lane = token["lane"].as_str().unwrap_or_default();
@@ -101,7 +108,10 @@ impl Interpreter {
                 "States.Runtime" | "States.IntrinsicFailure" | "States.ResultPathMatchFailure"
             ) && !fault.cause.starts_with(prefix);
             let cause = if place && state.kind != Kind::Fail {
-                format!("{prefix} '{name}' (entered at the event id #{entered}). {}", fault.cause)
+                format!(
+                    "{prefix} '{name}' (entered at the event id #{entered}). {}",
+                    fault.cause
+                )
             } else {
                 fault.cause
             };
@@ -140,10 +150,7 @@ impl Visit<'_> {
     }
 
     /// Runs `body` with what the state's paths can see.
-    fn scoped<T>(
-        &mut self,
-        body: impl FnOnce(&Scope<'_>) -> Result<T, Fault>,
-    ) -> Result<T, Fault> {
+    fn scoped<T>(&mut self, body: impl FnOnce(&Scope<'_>) -> Result<T, Fault>) -> Result<T, Fault> {
         let context = self.context();
         body(&Scope {
             input: self.data(),
@@ -154,7 +161,10 @@ impl Visit<'_> {
     }
 
     fn note_entered(&mut self) {
-        let (kind, details) = (self.kind("Entered"), history::entered(self.name, self.data()));
+        let (kind, details) = (
+            self.kind("Entered"),
+            history::entered(self.name, self.data()),
+        );
         let id = self.event(&kind, details);
         let at = self.at.clone();
         let lane = self.shared.history.lane(self.lane);
@@ -167,7 +177,10 @@ impl Visit<'_> {
         if text.len() > DATA_LEN_MAX {
             return Err(Fault::new(
                 "States.DataLimitExceeded",
-                format!("The state/task '{}' returned a result with a size exceeding the maximum number of bytes service limit.", self.name),
+                format!(
+                    "The state/task '{}' returned a result with a size exceeding the maximum number of bytes service limit.",
+                    self.name
+                ),
             ));
         }
         let (kind, details) = (self.kind("Exited"), history::exited(self.name, &output));
@@ -219,7 +232,8 @@ impl Visit<'_> {
                     Fault::runtime("Failed to transition out of the state. The state does not point to a next state.")
                 })?;
                 let vars = self.assigned(chosen.unwrap_or(fields), &input)?;
-                let output = self.scoped(|scope| scope.over(&input).filter(fields, "OutputPath"))?;
+                let output =
+                    self.scoped(|scope| scope.over(&input).filter(fields, "OutputPath"))?;
                 self.exit(output, vars, Some(next))
             }
             _ => {
@@ -265,7 +279,9 @@ impl Visit<'_> {
             };
             let value = self.scoped(|scope| scope.expression(text, &field))?;
             value.as_str().map(str::to_owned).ok_or_else(|| {
-                Fault::runtime(format!("The {field} '{text}' must give a string, not {value}"))
+                Fault::runtime(format!(
+                    "The {field} '{text}' must give a string, not {value}"
+                ))
             })
         };
         Ok(Fault {
@@ -289,14 +305,20 @@ impl Visit<'_> {
             let moment = by_path("TimestampPath")?.or_else(|| fields.get("Timestamp").cloned());
             match (seconds, moment) {
                 (Some(seconds), _) => {
-                    let valid = seconds.as_f64().filter(|seconds| (0.0..=1e10).contains(seconds));
+                    let valid = seconds
+                        .as_f64()
+                        .filter(|seconds| (0.0..=1e10).contains(seconds));
                     valid.ok_or_else(|| {
-                        Fault::runtime(format!("Seconds must be a number that is not negative, not {seconds}"))
+                        Fault::runtime(format!(
+                            "Seconds must be a number that is not negative, not {seconds}"
+                        ))
                     })
                 }
                 (None, Some(moment)) => {
                     let until = choice::timestamp(&moment).ok_or_else(|| {
-                        Fault::runtime(format!("{moment} is no timestamp such as 2016-03-14T01:59:00Z"))
+                        Fault::runtime(format!(
+                            "{moment} is no timestamp such as 2016-03-14T01:59:00Z"
+                        ))
                     })?;
                     Ok((until.as_millisecond() - now.as_millisecond()).max(0) as f64 / 1e3)
                 }
@@ -318,7 +340,11 @@ impl Visit<'_> {
     fn enter(&mut self) -> Result<Value, Fault> {
         self.note_entered();
         let mut token = self.token.clone();
-        token["tries"] = self.state.objects("Retry").map(|_| Value::from(0)).collect();
+        token["tries"] = self
+            .state
+            .objects("Retry")
+            .map(|_| Value::from(0))
+            .collect();
         Ok(token)
     }
 
@@ -333,7 +359,10 @@ impl Visit<'_> {
                 let started = self.event("ParallelStateStarted", None);
                 let branches = self.state.inner.iter().enumerate();
                 let tokens = branches.map(|(index, branch)| {
-                    (self.sub_token(&format!("{}.{index}", self.state.number), input.clone()), branch)
+                    (
+                        self.sub_token(&format!("{}.{index}", self.state.number), input.clone()),
+                        branch,
+                    )
                 });
                 let tokens: Vec<Value> = tokens
                     .map(|(mut token, branch)| {
@@ -386,9 +415,14 @@ impl Visit<'_> {
             items = self.batched(batcher, items, input)?;
         }
         let details = json!({"length": items.len()});
-        self.event("MapStateStarted", Some(("mapStateStartedEventDetails", details)));
+        self.event(
+            "MapStateStarted",
+            Some(("mapStateStartedEventDetails", details)),
+        );
         // `Parameters` is the older name of `ItemSelector`.
-        let selector = fields.get("ItemSelector").or_else(|| fields.get("Parameters"));
+        let selector = fields
+            .get("ItemSelector")
+            .or_else(|| fields.get("Parameters"));
         let start = self.state.inner.first().map_or("", |body| &body.start);
         let mut tokens = Vec::with_capacity(items.len());
         for (index, item) in items.into_iter().enumerate() {
@@ -398,7 +432,10 @@ impl Visit<'_> {
                     let mut context = self.context();
                     context["Map"] = json!({"Item": part});
                     self.scoped(|scope| {
-                        let scope = Scope { context: &context, ..scope.over(input) };
+                        let scope = Scope {
+                            context: &context,
+                            ..scope.over(input)
+                        };
                         scope.template(selector)
                     })?
                 }
@@ -412,9 +449,18 @@ impl Visit<'_> {
         Ok(json!({"tokens": tokens}))
     }
 
-    fn batched(&mut self, batcher: &Value, items: Vec<Value>, input: &Value) -> Result<Vec<Value>, Fault> {
-        let size = batcher["MaxItemsPerBatch"].as_u64().filter(|size| *size > 0);
-        let size = size.and_then(|size| usize::try_from(size).ok()).unwrap_or(items.len().max(1));
+    fn batched(
+        &mut self,
+        batcher: &Value,
+        items: Vec<Value>,
+        input: &Value,
+    ) -> Result<Vec<Value>, Fault> {
+        let size = batcher["MaxItemsPerBatch"]
+            .as_u64()
+            .filter(|size| *size > 0);
+        let size = size
+            .and_then(|size| usize::try_from(size).ok())
+            .unwrap_or(items.len().max(1));
         let shared = match batcher.get("BatchInput") {
             Some(template) => Some(self.scoped(|scope| scope.over(input).template(template))?),
             None => None,
@@ -459,7 +505,10 @@ impl Visit<'_> {
 
     /// Failed iterations of a Map that tolerates some.
     fn check_tolerance(&mut self, tokens: &[&Value]) -> Result<(), Fault> {
-        let failed = tokens.iter().filter(|token| token.get("failed").is_some()).count();
+        let failed = tokens
+            .iter()
+            .filter(|token| token.get("failed").is_some())
+            .count();
         if failed == 0 {
             return Ok(());
         }
@@ -496,18 +545,33 @@ impl Visit<'_> {
         } else {
             "LambdaFunction"
         };
-        let lower = if family == "Activity" { "activity" } else { "lambdaFunction" };
+        let lower = if family == "Activity" {
+            "activity"
+        } else {
+            "lambdaFunction"
+        };
         let name = |suffix: &str| format!("{lower}{suffix}EventDetails");
-        self.event(&format!("{family}Scheduled"), Some((&name("Scheduled"), scheduled)));
+        self.event(
+            &format!("{family}Scheduled"),
+            Some((&name("Scheduled"), scheduled)),
+        );
         self.event(&format!("{family}Started"), None);
         match called(self.shared, self.name) {
             Ok(result) => {
-                let details = json!({"output": result.to_string(), "outputDetails": {"truncated": false}});
-                self.event(&format!("{family}Succeeded"), Some((&name("Succeeded"), details)));
+                let details =
+                    json!({"output": result.to_string(), "outputDetails": {"truncated": false}});
+                self.event(
+                    &format!("{family}Succeeded"),
+                    Some((&name("Succeeded"), details)),
+                );
                 Ok(result)
             }
             Err(fault) => {
-                let ended = if fault.error == "States.Timeout" { "TimedOut" } else { "Failed" };
+                let ended = if fault.error == "States.Timeout" {
+                    "TimedOut"
+                } else {
+                    "Failed"
+                };
                 let details = json!({"error": fault.error, "cause": fault.cause});
                 self.event(&format!("{family}{ended}"), Some((&name(ended), details)));
                 Err(fault)
@@ -528,17 +592,31 @@ impl Visit<'_> {
             details
         };
         let scheduled = with(json!({"parameters": input.to_string(), "region": "us-east-1"}));
-        self.event("TaskScheduled", Some(("taskScheduledEventDetails", scheduled)));
-        self.event("TaskStarted", Some(("taskStartedEventDetails", about.clone())));
+        self.event(
+            "TaskScheduled",
+            Some(("taskScheduledEventDetails", scheduled)),
+        );
+        self.event(
+            "TaskStarted",
+            Some(("taskStartedEventDetails", about.clone())),
+        );
         let result = self.shared.mocks.call(self.name, input.clone());
         if action.contains('.') && result.is_ok() {
             let submitted = with(json!({"output": "{}", "outputDetails": {"truncated": false}}));
-            self.event("TaskSubmitted", Some(("taskSubmittedEventDetails", submitted)));
+            self.event(
+                "TaskSubmitted",
+                Some(("taskSubmittedEventDetails", submitted)),
+            );
         }
         match result {
             Ok(result) => {
-                let details = with(json!({"output": result.to_string(), "outputDetails": {"truncated": false}}));
-                self.event("TaskSucceeded", Some(("taskSucceededEventDetails", details)));
+                let details = with(
+                    json!({"output": result.to_string(), "outputDetails": {"truncated": false}}),
+                );
+                self.event(
+                    "TaskSucceeded",
+                    Some(("taskSucceededEventDetails", details)),
+                );
                 Ok(result)
             }
             Err(fault) => {
@@ -554,17 +632,31 @@ impl Visit<'_> {
     }
 
     fn iteration(&mut self) -> Result<Value, Fault> {
-        let parent = self.lane.rsplit_once('/').map_or("", |(parent, _)| parent).to_owned();
+        let parent = self
+            .lane
+            .rsplit_once('/')
+            .map_or("", |(parent, _)| parent)
+            .to_owned();
         // One after the other, an iteration follows the one before it; else the start of the Map.
         let mut previous = self.shared.history.lane(&parent).previous;
         let index = self.token["map"]["Index"].as_u64().unwrap_or(0);
-        if self.state.fields.get("MaxConcurrency").and_then(Value::as_u64) == Some(1) && index > 0 {
+        if self
+            .state
+            .fields
+            .get("MaxConcurrency")
+            .and_then(Value::as_u64)
+            == Some(1)
+            && index > 0
+        {
             let before = format!("{parent}/{}[{}]", self.state.number, index - 1);
             previous = self.shared.history.lane(&before).previous;
         }
         self.shared.history.lane(self.lane).previous = previous;
         let details = self.iteration_details();
-        self.event("MapIterationStarted", Some(("mapIterationStartedEventDetails", details)));
+        self.event(
+            "MapIterationStarted",
+            Some(("mapIterationStartedEventDetails", details)),
+        );
         Ok(self.token.clone())
     }
 
@@ -573,9 +665,20 @@ impl Visit<'_> {
     }
 
     fn iterated(&mut self) -> Result<Value, Fault> {
-        let details = Some(("mapIterationSucceededEventDetails", self.iteration_details()));
-        if self.state.fields.get("MaxConcurrency").and_then(Value::as_u64) == Some(1) {
-            self.shared.history.aside(self.lane, &self.at, "MapIterationSucceeded", details);
+        let details = Some((
+            "mapIterationSucceededEventDetails",
+            self.iteration_details(),
+        ));
+        if self
+            .state
+            .fields
+            .get("MaxConcurrency")
+            .and_then(Value::as_u64)
+            == Some(1)
+        {
+            self.shared
+                .history
+                .aside(self.lane, &self.at, "MapIterationSucceeded", details);
         } else {
             self.event("MapIterationSucceeded", details);
         }
@@ -588,9 +691,15 @@ impl Visit<'_> {
         self.shared.history.lane(self.lane).previous = failed_at;
         if fault.error != "States.Runtime" {
             let details = Some(("mapIterationFailedEventDetails", self.iteration_details()));
-            self.shared.history.aside(self.lane, &self.at, "MapIterationFailed", details);
+            self.shared
+                .history
+                .aside(self.lane, &self.at, "MapIterationFailed", details);
         }
-        let tolerant = self.state.fields.keys().any(|field| field.starts_with("ToleratedFailure"));
+        let tolerant = self
+            .state
+            .fields
+            .keys()
+            .any(|field| field.starts_with("ToleratedFailure"));
         if tolerant {
             return Ok(json!({"lane": self.lane, "failed": fault.error}));
         }
@@ -616,7 +725,9 @@ impl Visit<'_> {
         let fits = |catcher: &&Map<String, Value>| matches(catcher, &fault.error);
         let Some(catcher) = self.state.objects("Catch").find(fits) else {
             if !compound && !runtime && self.lane.contains('/') {
-                self.shared.history.aside(self.lane, &self.at, "TaskStateAborted", None);
+                self.shared
+                    .history
+                    .aside(self.lane, &self.at, "TaskStateAborted", None);
             }
             return Err(fault);
         };
@@ -634,14 +745,12 @@ impl Visit<'_> {
             .enumerate()
             .find(|(_, retrier)| matches(retrier, &fault.error))?;
         let tried = self.token["tries"][index].as_u64().unwrap_or(0);
-        let number = |name: &str, default: f64| {
-            retrier.get(name).and_then(Value::as_f64).unwrap_or(default)
-        };
+        let number =
+            |name: &str, default: f64| retrier.get(name).and_then(Value::as_f64).unwrap_or(default);
         if tried as f64 >= number("MaxAttempts", 3.0) {
             return None;
         }
-        let pause = number("IntervalSeconds", 1.0)
-            * number("BackoffRate", 2.0).powf(tried as f64);
+        let pause = number("IntervalSeconds", 1.0) * number("BackoffRate", 2.0).powf(tried as f64);
         let mut pause = pause.min(number("MaxDelaySeconds", 31_622_400.0));
         if retrier.get("JitterStrategy").and_then(Value::as_str) == Some("FULL") {
             let next = super::intrinsics::split_mix(self.shared.seed.get());
@@ -658,14 +767,18 @@ impl Visit<'_> {
 /// Whether a retrier or catcher names this error.
 fn matches(policy: &Map<String, Value>, error: &str) -> bool {
     let names = policy.get("ErrorEquals").and_then(Value::as_array);
-    names.into_iter().flatten().filter_map(Value::as_str).any(|name| match name {
-        // Not what no wildcard stops.
-        "States.ALL" => !matches!(error, "States.Runtime" | "States.DataLimitExceeded"),
-        "States.TaskFailed" => {
-            error == name || !error.starts_with("States.") || error == "States.Permissions"
-        }
-        name => name == error,
-    })
+    names
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .any(|name| match name {
+            // Not what no wildcard stops.
+            "States.ALL" => !matches!(error, "States.Runtime" | "States.DataLimitExceeded"),
+            "States.TaskFailed" => {
+                error == name || !error.starts_with("States.") || error == "States.Permissions"
+            }
+            name => name == error,
+        })
 }
 
 /// An error of the engine's `catch`.

@@ -169,7 +169,10 @@ struct Arguments<'a> {
 
 impl Arguments<'_> {
     fn wrong(&self, message: &str) -> Fault {
-        Fault::intrinsic(format!("Invalid arguments in States.{}: {message}", self.name))
+        Fault::intrinsic(format!(
+            "Invalid arguments in States.{}: {message}",
+            self.name
+        ))
     }
 
     fn count(&self, allowed: std::ops::RangeInclusive<usize>) -> Result<(), Fault> {
@@ -334,7 +337,13 @@ fn apply(arguments: &Arguments<'_>, scope: &Scope<'_>) -> Result<Value, Fault> {
             let bits = bits & !(0xf << 76) | (4 << 76);
             let bits = bits & !(0x3 << 62) | (2 << 62);
             let hex = format!("{bits:032x}");
-            let parts = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]];
+            let parts = [
+                &hex[..8],
+                &hex[8..12],
+                &hex[12..16],
+                &hex[16..20],
+                &hex[20..],
+            ];
             Ok(Value::from(parts.join("-")))
         }
         name => Err(Fault::intrinsic(format!(
@@ -422,7 +431,11 @@ fn range(arguments: &Arguments<'_>) -> Result<Value, Fault> {
     let mut items = Vec::new();
     let mut next = Some(first);
     while let Some(number) = next
-        && (if by > 0 { number <= last } else { number >= last })
+        && (if by > 0 {
+            number <= last
+        } else {
+            number >= last
+        })
     {
         if items.len() >= RANGE_LEN_MAX {
             return Err(arguments.wrong(&format!("over {RANGE_LEN_MAX} elements")));
@@ -474,29 +487,59 @@ mod tests {
             "list": [1, 2, 3, 4, 5], "text": "a,b;c", "json": "{\"x\": [1]}"});
         let scope = Scope::of_input(&input);
         let cases = [
-            ("States.Format('Hello, {}.', $.name)", json!("Hello, Arnav.")),
+            (
+                "States.Format('Hello, {}.', $.name)",
+                json!("Hello, Arnav."),
+            ),
             ("States.Format($.template, $.n)", json!("Hi 1.1")),
-            ("States.Format('{} {}', $.o, null)", json!("{a=1, b=[]} null")),
-            (r"States.Format('\{{}\} it\'s {}', 1, true)", json!("{1} it's true")),
+            (
+                "States.Format('{} {}', $.o, null)",
+                json!("{a=1, b=[]} null"),
+            ),
+            (
+                r"States.Format('\{{}\} it\'s {}', 1, true)",
+                json!("{1} it's true"),
+            ),
             ("States.StringToJson($.json)", json!({"x": [1]})),
             ("States.JsonToString($.o)", json!("{\"a\":1,\"b\":[]}")),
             ("States.Array($.n, 'x', null)", json!([1.1, "x", null])),
             ("States.Array()", json!([])),
-            ("States.ArrayPartition($.list, 2)", json!([[1, 2], [3, 4], [5]])),
+            (
+                "States.ArrayPartition($.list, 2)",
+                json!([[1, 2], [3, 4], [5]]),
+            ),
             ("States.ArrayContains($.list, 3)", json!(true)),
             ("States.ArrayContains($.list, 9)", json!(false)),
             ("States.ArrayRange(1, 9, 2)", json!([1, 3, 5, 7, 9])),
             ("States.ArrayRange(3, 1, -1)", json!([3, 2, 1])),
             ("States.ArrayGetItem($.list, 4)", json!(5)),
             ("States.ArrayLength($.list)", json!(5)),
-            ("States.ArrayUnique(States.Array(1, 1, 'a', 'a', 2))", json!([1, "a", 2])),
-            ("States.Base64Encode('Data to encode')", json!("RGF0YSB0byBlbmNvZGU=")),
-            ("States.Base64Decode('RGVjb2RlZCBkYXRh')", json!("Decoded data")),
-            ("States.Hash('input data', 'SHA-1')", json!("aaff4a450a104cd177d28d18d74485e8cae074b7")),
-            ("States.JsonMerge($.o, States.StringToJson($.json), false)", json!({"a": 1, "b": [], "x": [1]})),
+            (
+                "States.ArrayUnique(States.Array(1, 1, 'a', 'a', 2))",
+                json!([1, "a", 2]),
+            ),
+            (
+                "States.Base64Encode('Data to encode')",
+                json!("RGF0YSB0byBlbmNvZGU="),
+            ),
+            (
+                "States.Base64Decode('RGVjb2RlZCBkYXRh')",
+                json!("Decoded data"),
+            ),
+            (
+                "States.Hash('input data', 'SHA-1')",
+                json!("aaff4a450a104cd177d28d18d74485e8cae074b7"),
+            ),
+            (
+                "States.JsonMerge($.o, States.StringToJson($.json), false)",
+                json!({"a": 1, "b": [], "x": [1]}),
+            ),
             ("States.MathAdd(111, -1)", json!(110)),
             ("States.StringSplit($.text, ',;')", json!(["a", "b", "c"])),
-            ("States.ArrayGetItem($.list, States.MathAdd(0, 1))", json!(2)),
+            (
+                "States.ArrayGetItem($.list, States.MathAdd(0, 1))",
+                json!(2),
+            ),
         ];
         for (text, expected) in cases {
             assert_eq!(evaluate(text, &scope).ok(), Some(expected), "{text}");

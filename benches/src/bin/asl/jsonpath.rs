@@ -529,10 +529,16 @@ mod tests {
             ("$.book[-2:].title", Some(json!(["B", "C"]))),
             ("$..isbn", Some(json!(["1", "3"]))),
             ("$.book[?(@.price < 9)].title", Some(json!(["A", "C"]))),
-            ("$.book[?(@.price < $.limit && @.isbn == '3')].title", Some(json!(["C"]))),
+            (
+                "$.book[?(@.price < $.limit && @.isbn == '3')].title",
+                Some(json!(["C"])),
+            ),
             ("$.book[?(@.isbn)].title", Some(json!(["A", "C"]))),
             ("$.book[?(!@.isbn)].title", Some(json!(["B"]))),
-            ("$.book[?(@.title in ['B','C'])].price", Some(json!([12.5, 8.99]))),
+            (
+                "$.book[?(@.title in ['B','C'])].price",
+                Some(json!([12.5, 8.99])),
+            ),
             ("$.book[?(@.price > 100)]", Some(json!([]))),
             ("$.book.length()", Some(json!(3))),
             ("$.nothing", None),

@@ -5,9 +5,7 @@
 //! branches, iterations, retries and catchers are the engine's own `wait`, `parallel`, `for_each`,
 //! `while` and `catch`; reading and writing data by paths is left to actions (`interpreter`).
 
-use flowcore::definition::{
-    BranchDef, CaseDef, CatchDef, StepDef, WaitDef, WorkflowDef,
-};
+use flowcore::definition::{BranchDef, CaseDef, CatchDef, StepDef, WaitDef, WorkflowDef};
 use serde_json::{Value, json};
 
 use super::machine::{Kind, Level, Machine, State};
@@ -138,7 +136,9 @@ fn attempts(machine: &Machine, name: &str, state: &State) -> StepDef {
         steps: Some(vec![
             StepDef {
                 id: attempt,
-                set: Some(Value::from(format!("${{index == 0 ? s{n}_in : last.token}}"))),
+                set: Some(Value::from(format!(
+                    "${{index == 0 ? s{n}_in : last.token}}"
+                ))),
                 ..StepDef::default()
             },
             StepDef {
@@ -215,7 +215,9 @@ fn work(machine: &Machine, name: &str, state: &State) -> StepDef {
                 json!({"state": name, "token": reference(&item), "error": "${error}"}),
             );
             let limit = state.fields.get("MaxConcurrency").and_then(Value::as_u64);
-            let limit = limit.filter(|limit| *limit > 0).unwrap_or(CONCURRENCY_DEFAULT);
+            let limit = limit
+                .filter(|limit| *limit > 0)
+                .unwrap_or(CONCURRENCY_DEFAULT);
             StepDef {
                 id,
                 for_each: Some(format!("s{n}_begin.tokens")),

@@ -78,8 +78,8 @@ impl State {
 
 impl Machine {
     pub fn parse(text: &str) -> Result<Self, String> {
-        let value: Value =
-            serde_json::from_str(text).map_err(|error| format!("the machine is no JSON: {error}"))?;
+        let value: Value = serde_json::from_str(text)
+            .map_err(|error| format!("the machine is no JSON: {error}"))?;
         let top = value.as_object().ok_or("the machine is no JSON object")?;
         let mut machine = Machine {
             states: HashMap::new(),
@@ -96,7 +96,9 @@ impl Machine {
     fn level(&mut self, level: &Map<String, Value>, place: &str) -> Result<Level, String> {
         check_language(level, place)?;
         let start = level.get("StartAt").and_then(Value::as_str);
-        let start = start.ok_or_else(|| format!("{place}: no StartAt"))?.to_owned();
+        let start = start
+            .ok_or_else(|| format!("{place}: no StartAt"))?
+            .to_owned();
         let states = level.get("States").and_then(Value::as_object);
         let states = states.ok_or_else(|| format!("{place}: no States"))?;
         if !states.contains_key(&start) {
@@ -126,7 +128,8 @@ impl Machine {
         let place = format!("state `{name}`");
         check_language(fields, &place)?;
         let kind = fields.get("Type").and_then(Value::as_str).unwrap_or("");
-        let kind = Kind::parse(kind).ok_or_else(|| format!("{place}: there is no Type `{kind}`"))?;
+        let kind =
+            Kind::parse(kind).ok_or_else(|| format!("{place}: there is no Type `{kind}`"))?;
         let next = fields.get("Next").and_then(Value::as_str);
         let ends = fields.get("End") == Some(&Value::Bool(true));
         match kind {
@@ -139,7 +142,13 @@ impl Machine {
         let mut targets: Vec<&str> = next.into_iter().collect();
         let mut rules = Vec::new();
         for field in ["Choices", "Catch"] {
-            rules.extend(fields.get(field).and_then(Value::as_array).into_iter().flatten());
+            rules.extend(
+                fields
+                    .get(field)
+                    .and_then(Value::as_array)
+                    .into_iter()
+                    .flatten(),
+            );
         }
         targets.extend(rules.iter().filter_map(|rule| rule.get("Next")?.as_str()));
         targets.extend(fields.get("Default").and_then(Value::as_str));
@@ -160,12 +169,19 @@ impl Machine {
                 }
             }
             Kind::Map => {
-                let body = fields.get("ItemProcessor").or_else(|| fields.get("Iterator"));
+                let body = fields
+                    .get("ItemProcessor")
+                    .or_else(|| fields.get("Iterator"));
                 let body = body.and_then(Value::as_object);
-                inner.push(self.level(body.ok_or_else(|| format!("{place}: no ItemProcessor"))?, &place)?);
+                inner.push(self.level(
+                    body.ok_or_else(|| format!("{place}: no ItemProcessor"))?,
+                    &place,
+                )?);
                 for unsupported in ["ItemReader", "ResultWriter"] {
                     if fields.contains_key(unsupported) {
-                        return Err(format!("{place}: {unsupported} reads or writes S3, which is not there"));
+                        return Err(format!(
+                            "{place}: {unsupported} reads or writes S3, which is not there"
+                        ));
                     }
                 }
             }
@@ -242,15 +258,30 @@ mod tests {
             ("{", "the machine is no JSON"),
             (r#"{"States":{}}"#, "no StartAt"),
             (r#"{"StartAt":"A","States":{}}"#, "StartAt `A`"),
-            (r#"{"StartAt":"A","States":{"A":{"Type":"Jump","End":true}}}"#, "there is no Type `Jump`"),
-            (r#"{"StartAt":"A","States":{"A":{"Type":"Pass"}}}"#, "exactly one of Next and End"),
-            (r#"{"StartAt":"A","States":{"A":{"Type":"Pass","Next":"B"}}}"#, "Next `B`"),
-            (r#"{"QueryLanguage":"JSONata","StartAt":"A","States":{"A":{"Type":"Pass","End":true}}}"#, "JSONata"),
+            (
+                r#"{"StartAt":"A","States":{"A":{"Type":"Jump","End":true}}}"#,
+                "there is no Type `Jump`",
+            ),
+            (
+                r#"{"StartAt":"A","States":{"A":{"Type":"Pass"}}}"#,
+                "exactly one of Next and End",
+            ),
+            (
+                r#"{"StartAt":"A","States":{"A":{"Type":"Pass","Next":"B"}}}"#,
+                "Next `B`",
+            ),
+            (
+                r#"{"QueryLanguage":"JSONata","StartAt":"A","States":{"A":{"Type":"Pass","End":true}}}"#,
+                "JSONata",
+            ),
             (
                 r#"{"StartAt":"A","States":{"A":{"Type":"Choice","Choices":[{"Variable":"$.a","NumberEquals":1,"Next":"A"}]}}}"#,
                 "there is no comparison `NumberEquals`",
             ),
-            (r#"{"StartAt":"A","States":{"A":{"Type":"Wait","End":true}}}"#, "exactly one of Seconds"),
+            (
+                r#"{"StartAt":"A","States":{"A":{"Type":"Wait","End":true}}}"#,
+                "exactly one of Seconds",
+            ),
             (
                 r#"{"StartAt":"A","States":{"A":{"Type":"Parallel","End":true,"Branches":[{"StartAt":"A","States":{"A":{"Type":"Succeed"}}}]}}}"#,
                 "two states are called `A`",

@@ -142,7 +142,10 @@ fn execute(
     let started = Some(("executionStartedEventDetails", details));
     let at = format!("{start:.3}");
     // The first state's event follows none, as in the original.
-    interpreter.shared().history.aside("0", &at, "ExecutionStarted", started);
+    interpreter
+        .shared()
+        .history
+        .aside("0", &at, "ExecutionStarted", started);
 
     let now = || flowcore::Timestamp::from_millis(clock.load(Ordering::Relaxed));
     let mut engine = interpreter.register(Engine::new(MemoryJournal::new()));
@@ -150,7 +153,9 @@ fn execute(
     engine
         .deploy(Workflow::from_definition(definition).map_err(text)?)
         .map_err(text)?;
-    let run = engine.start(lower::WORKFLOW, None, token, now()).map_err(text)?;
+    let run = engine
+        .start(lower::WORKFLOW, None, token, now())
+        .map_err(text)?;
     let virtual_clock = Arc::clone(&clock);
     let mut runner = Runner::with_clock(engine, move || {
         flowcore::Timestamp::from_millis(virtual_clock.load(Ordering::Relaxed))
@@ -174,9 +179,15 @@ fn execute(
         shared.history.add("0", &at, "ExecutionSucceeded", details);
         json!({"status": "SUCCEEDED", "output": output})
     } else {
-        let failure = info.failure.ok_or("the execution neither ended nor failed")?;
+        let failure = info
+            .failure
+            .ok_or("the execution neither ended nor failed")?;
         let (status, kind, details) = if failure.name == "Timeout" {
-            ("TIMED_OUT", "ExecutionTimedOut", json!({"error": "States.Timeout"}))
+            (
+                "TIMED_OUT",
+                "ExecutionTimedOut",
+                json!({"error": "States.Timeout"}),
+            )
         } else {
             let mut details = serde_json::Map::new();
             for (name, value) in [("error", failure.name), ("cause", failure.message)] {
@@ -190,7 +201,9 @@ fn execute(
         let lane = shared.history.lane("0");
         lane.previous = lane.previous.max(failed_at);
         let field = format!("{}EventDetails", kind.replacen('E', "e", 1));
-        shared.history.add("0", &at, kind, Some((&field, details.clone())));
+        shared
+            .history
+            .add("0", &at, kind, Some((&field, details.clone())));
         let mut outcome = details;
         outcome["status"] = Value::from(status);
         outcome

@@ -26,7 +26,8 @@ impl Mocks {
             let states = value.as_object().ok_or("mocks are no JSON object")?;
             for (state, responses) in states {
                 let responses = responses.as_object();
-                let responses = responses.ok_or_else(|| format!("mocks of `{state}` are no object"))?;
+                let responses =
+                    responses.ok_or_else(|| format!("mocks of `{state}` are no object"))?;
                 by_state.insert(state.clone(), responses.clone());
             }
             return Ok(Self {
@@ -45,7 +46,8 @@ impl Mocks {
         for (state, response) in states.as_object().into_iter().flatten() {
             let name = response.as_str().unwrap_or_default();
             let responses = value["MockedResponses"][name].as_object();
-            let responses = responses.ok_or_else(|| format!("there is no mocked response `{name}`"))?;
+            let responses =
+                responses.ok_or_else(|| format!("there is no mocked response `{name}`"))?;
             by_state.insert(state.clone(), responses.clone());
         }
         Ok(Self {
