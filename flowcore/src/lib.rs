@@ -52,8 +52,10 @@ pub mod definition;
 mod engine;
 mod error;
 pub mod expr;
+mod graph;
 pub mod journal;
 mod plan;
+mod replay;
 mod run;
 mod runner;
 mod time;
@@ -65,10 +67,12 @@ pub use engine::{
     Work,
 };
 pub use error::{Error, Result};
+pub use graph::Graph;
 #[cfg(feature = "sqlite")]
 pub use journal::SqliteJournal;
 pub use journal::{Journal, JournalError, MemoryJournal, StateWrite, StateWrites};
 pub use plan::{DefinitionHash, Workflow};
+pub use replay::{History, Replay, Upgrade, verify_upgrade};
 pub use run::{Decision, Failure, RunId, RunInfo, RunStatus, StepInfo, StepStatus, Verdict};
 pub use runner::{Clock, Runner, SystemClock};
-pub use time::Timestamp;
+pub use time::{Timestamp, parse_span};

@@ -10,6 +10,7 @@ use crate::time::Timestamp;
 
 impl Run {
     pub(super) fn close(&mut self, at: Place, status: StepStatus, output: Value) {
+        self.note_ended(at, status, &output);
         if let Some(cell) = self.cell_mut(at) {
             cell.status = status;
             cell.deadline = None;

@@ -57,7 +57,7 @@ impl Run {
         })
     }
 
-    pub(super) fn places(&self) -> impl Iterator<Item = Place> + '_ {
+    pub(crate) fn places(&self) -> impl Iterator<Item = Place> + '_ {
         self.frames.iter().flat_map(|frame| {
             let cells = frame.cells.iter().zip(0_u32..);
             cells.map(move |(cell, step)| Place {

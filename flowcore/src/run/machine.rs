@@ -26,7 +26,23 @@ impl Run {
         now: Timestamp,
         effects: &mut Vec<Effect>,
     ) -> Self {
-        let mut run = Run {
+        let mut run = Self::unstarted(id, plan, input, now);
+        run.enter(None, 0, Value::Null, 0, String::new());
+        run.settle(now, effects);
+        run
+    }
+
+    /// The same, noting every step that ends.
+    pub(crate) fn start_traced(id: RunId, plan: Arc<Plan>, input: Value, now: Timestamp) -> Self {
+        let mut run = Self::unstarted(id, plan, input, now);
+        run.trace = Some(Box::default());
+        run.enter(None, 0, Value::Null, 0, String::new());
+        run.settle(now, &mut Vec::new());
+        run
+    }
+
+    fn unstarted(id: RunId, plan: Arc<Plan>, input: Value, now: Timestamp) -> Self {
+        Run {
             id,
             plan,
             started_at: now,
@@ -41,10 +57,8 @@ impl Run {
             failure: None,
             inbox: Vec::new(),
             seq: 0,
-        };
-        run.enter(None, 0, Value::Null, 0, String::new());
-        run.settle(now, effects);
-        run
+            trace: None,
+        }
     }
 
     /// Whether `event` still means something here; a late result or an old timer does not, and

@@ -49,6 +49,7 @@ impl fmt::Display for RunId {
 
 /// Where a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum RunStatus {
@@ -76,6 +77,7 @@ impl RunStatus {
 
 /// Where a step stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum StepStatus {
@@ -159,6 +161,61 @@ pub(crate) struct Run {
     pub(crate) inbox: Vec<Mail>,
     /// Next number in the run's log.
     pub(crate) seq: u64,
+    /// Steps that ended, in order, for whoever reads a history; the engine keeps none.
+    pub(crate) trace: Option<Box<Vec<StepInfo>>>,
+}
+
+impl Run {
+    /// Every step of the frames that are open.
+    pub(crate) fn step_infos(&self) -> Vec<StepInfo> {
+        let mut infos = Vec::new();
+        for frame in &self.frames {
+            let Some(block) = self.plan.blocks.get(frame.block as usize) else {
+                continue;
+            };
+            infos.extend(
+                block
+                    .steps
+                    .iter()
+                    .zip(&frame.cells)
+                    .map(|(step, cell)| StepInfo {
+                        path: format!("{}{}", frame.path, step.id),
+                        status: cell.status,
+                        attempts: cell.attempt,
+                        output: if cell.status.has_output() {
+                            cell.output.clone()
+                        } else {
+                            Value::Null
+                        },
+                        deadline: cell.deadline,
+                    }),
+            );
+        }
+        infos
+    }
+
+    /// Notes that a step ended.
+    pub(crate) fn note_ended(&mut self, at: Place, status: StepStatus, output: &Value) {
+        if self.trace.is_none() {
+            return;
+        }
+        let Some(frame) = self.frame(at.frame) else {
+            return;
+        };
+        let Some(step) = self.plan.step(frame.block, at.step) else {
+            return;
+        };
+        let info = StepInfo {
+            path: format!("{}{}", frame.path, step.id),
+            status,
+            attempts: self.cell(at).map_or(0, |cell| cell.attempt),
+            output: output.clone(),
+            deadline: None,
+        };
+        if let Some(trace) = &mut self.trace {
+            trace.push(info);
+        }
+    }
 }
 
 /// Something that follows and is not done yet.

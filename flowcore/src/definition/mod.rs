@@ -1,6 +1,10 @@
 //! The format of a workflow as data: what YAML and JSON are read into and what the builder fills.
 //! Nothing is checked here; [`crate::Workflow`] is the checked and compiled form.
 
+mod testing;
+
+pub use testing::{EventDef, ExpectDef, MockDef, MocksDef, StepExpectDef, StepMoreDef, TestDef};
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -11,6 +15,9 @@ use serde_json::Value;
 pub struct Document {
     /// The workflow.
     pub workflow: WorkflowDef,
+    /// Its tests, which the engine ignores.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tests: Vec<TestDef>,
 }
 
 /// One workflow.
