@@ -7,6 +7,7 @@
     reason = "tests"
 )]
 
+mod command;
 mod control;
 mod format;
 mod journals;

@@ -50,6 +50,8 @@ pub struct Actions {
 pub enum Unknown {
     /// The workflow is not run.
     Refused,
+    /// They fail when they are called.
+    Failed,
     /// They give their params.
     Echo,
 }
@@ -71,7 +73,7 @@ impl Actions {
         }
         let result = actions::perform(call, self.programs).unwrap_or_else(|| match self.unknown {
             Unknown::Echo => Ok(call.params().clone().into()),
-            Unknown::Refused => Err(ActionError::new(
+            Unknown::Refused | Unknown::Failed => Err(ActionError::new(
                 "UnknownAction",
                 format!("no mock for `{}` at step `{}`", call.action(), call.step()),
             )),

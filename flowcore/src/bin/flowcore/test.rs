@@ -106,7 +106,7 @@ impl Test {
         let actions = Actions {
             mocks: Mocks::new(case.mocks),
             programs: Programs::Refused,
-            unknown: Unknown::Refused,
+            unknown: Unknown::Failed,
         };
         let start = Timestamp::from_millis(0);
         let mut quiet = |_: Value| {};
