@@ -25,7 +25,6 @@ pub use latency::StepLatency;
 pub use progress::Progress;
 pub use start::Start;
 pub use tenant::Quota;
-pub use upgrade::Obstacle;
 
 pub(crate) use call::Handler;
 

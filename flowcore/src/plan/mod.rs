@@ -244,26 +244,6 @@ pub(crate) enum Kind {
     },
 }
 
-impl Kind {
-    /// What the step is at heart: its action, or the kind of block.
-    pub(crate) fn name(&self) -> &str {
-        match self {
-            Kind::Action { action, .. } => action,
-            Kind::Set { .. } => "=set",
-            Kind::Fail { .. } => "=fail",
-            Kind::WaitFor { .. } => "=wait",
-            Kind::WaitEvent { event, .. } => event,
-            Kind::Approval { .. } => "=approval",
-            Kind::Branch { .. } => "=branch",
-            Kind::Parallel { .. } => "=parallel",
-            Kind::While { .. } => "=while",
-            Kind::For { .. } => "=for",
-            Kind::Each { .. } => "=for_each",
-            Kind::Sub { .. } => "=workflow",
-        }
-    }
-}
-
 #[derive(Debug)]
 pub(crate) struct Arm {
     pub(crate) test: Option<Program>,

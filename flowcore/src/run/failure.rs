@@ -58,7 +58,7 @@ impl Run {
                     cell.deadline = Deadline::from(Some(due));
                     cell.aux = None;
                 }
-                self.note(at, StepStatus::Retrying);
+                self.note(at, StepStatus::Retrying, &Value::Null);
                 effects.push(Effect::Timer { at, due });
             }
             None => self.step_failed(plan, at, failure, effects),
@@ -174,7 +174,7 @@ impl Run {
                 .filter(|at| self.cell(*at).is_some_and(|cell| cell.status.is_open()))
                 .collect();
             for at in open {
-                self.note(at, StepStatus::Cancelled);
+                self.note(at, StepStatus::Cancelled, &Value::Null);
             }
         }
         for cell in self.frames.iter_mut().flat_map(|frame| &mut frame.cells) {

@@ -8,7 +8,7 @@ use crate::time::Timestamp;
 
 impl Run {
     pub(super) fn close(&mut self, at: Place, status: StepStatus, output: Value) {
-        self.note(at, status);
+        self.note(at, status, &output);
         let Some(frame) = self.frame_mut(at.frame) else {
             return;
         };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Agenda, Cell, Change, Deadline, Frame, Parent, Place, Run, StepStatus};
+use super::{Agenda, Cell, Deadline, Frame, Parent, Place, Run, StepInfo, StepStatus};
 use crate::plan::{Kind, Plan, Step};
 use crate::time::Timestamp;
 
@@ -72,7 +72,7 @@ impl Run {
         })
     }
 
-    pub(super) fn places(&self) -> impl Iterator<Item = Place> + '_ {
+    pub(crate) fn places(&self) -> impl Iterator<Item = Place> + '_ {
         self.frames.iter().flat_map(|frame| {
             let cells = frame.cells.iter().zip(0_u32..);
             cells.map(move |(cell, step)| Place {
@@ -100,18 +100,20 @@ impl Run {
     }
 
     /// Keeps a change for whoever watches.
-    pub(super) fn note(&mut self, at: Place, status: StepStatus) {
+    pub(super) fn note(&mut self, at: Place, status: StepStatus, output: &Value) {
         if self.changes.is_none() {
             return;
         }
-        let attempt = self.cell(at).map_or(0, |cell| cell.attempt);
-        let path = self.path_of(at);
+        let cell = self.cell(at);
+        let info = StepInfo {
+            path: self.path_of(at),
+            status,
+            attempts: cell.map_or(0, |cell| cell.attempt),
+            output: output.clone(),
+            deadline: cell.and_then(|cell| cell.deadline.get()),
+        };
         if let Some(changes) = &mut self.changes {
-            changes.0.push(Change {
-                path,
-                status,
-                attempt,
-            });
+            changes.0.push(info);
         }
     }
 

@@ -51,6 +51,7 @@ impl fmt::Display for RunId {
 
 /// Where a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum RunStatus {
@@ -80,6 +81,7 @@ impl RunStatus {
 
 /// Where a step stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum StepStatus {
@@ -228,16 +230,38 @@ pub(crate) struct Scratch {
     pub(crate) agenda: VecDeque<Agenda>,
 }
 
-/// Steps that changed, in order.
+/// Steps that changed, in order; with their output when they ended.
 #[derive(Debug, Default)]
-pub(crate) struct Changes(pub(crate) Vec<Change>);
+pub(crate) struct Changes(pub(crate) Vec<StepInfo>);
 
-/// A step that changed.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Change {
-    pub(crate) path: String,
-    pub(crate) status: StepStatus,
-    pub(crate) attempt: u32,
+impl Run {
+    /// Every step of the frames that are open.
+    pub(crate) fn step_infos(&self) -> Vec<StepInfo> {
+        let mut infos = Vec::new();
+        for frame in &self.frames {
+            let Some(block) = self.plan.blocks.get(frame.block as usize) else {
+                continue;
+            };
+            infos.extend(
+                block
+                    .steps
+                    .iter()
+                    .zip(&frame.cells)
+                    .map(|(step, cell)| StepInfo {
+                        path: format!("{}{}", frame.path(), step.id),
+                        status: cell.status,
+                        attempts: cell.attempt,
+                        output: if cell.status.has_output() {
+                            cell.output.clone()
+                        } else {
+                            Value::Null
+                        },
+                        deadline: cell.deadline.get(),
+                    }),
+            );
+        }
+        infos
+    }
 }
 
 /// Something that follows and is not done yet.

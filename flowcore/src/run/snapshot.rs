@@ -7,8 +7,13 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Agenda, DeadlineState, Frame, Origin, Rare, Run, RunId, RunStatus};
+use super::{
+    Agenda, Changes, DeadlineState, Event, Frame, Origin, Rare, Record, Run, RunId, RunStatus,
+    Scratch,
+};
+use crate::definition::Durability;
 use crate::plan::{DefinitionHash, Plan};
+use crate::time::Timestamp;
 
 /// Everything of a run that does not follow from its definition.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -42,15 +47,46 @@ impl Run {
         }
     }
 
+    /// The run that a log's first record describes.
+    ///
+    /// # Errors
+    /// A record that is neither a start nor a snapshot of this plan, with the reason.
+    pub(crate) fn from_first(
+        id: RunId,
+        plan: Arc<Plan>,
+        first: &Record,
+        now: Timestamp,
+        changes: Option<Box<Changes>>,
+    ) -> Result<Self, String> {
+        match &first.event {
+            Event::Start { input, tenant, .. } => {
+                let origin = Origin {
+                    input: input.clone(),
+                    started_at: first.now,
+                    tenant: tenant.clone(),
+                };
+                // A run without step records begins again, with its deadlines counted from now.
+                let begin = match plan.durability {
+                    Durability::Step => first.now,
+                    _ => now,
+                };
+                let scratch = &mut Scratch::default();
+                Ok(Run::start(id, plan, origin, begin, changes, scratch))
+            }
+            Event::Snapshot(snapshot) => {
+                let mut run = Self::from_snapshot(id, plan, Snapshot::clone(snapshot))?;
+                run.changes = changes;
+                Ok(run)
+            }
+            _ => Err("its log does not begin with its start".to_owned()),
+        }
+    }
+
     /// The run that a snapshot was taken of.
     ///
     /// # Errors
     /// A snapshot that does not fit the plan, with the reason.
-    pub(crate) fn from_snapshot(
-        id: RunId,
-        plan: Arc<Plan>,
-        snapshot: Snapshot,
-    ) -> Result<Self, String> {
+    fn from_snapshot(id: RunId, plan: Arc<Plan>, snapshot: Snapshot) -> Result<Self, String> {
         let mut before = None;
         for frame in &snapshot.frames {
             let steps = plan
