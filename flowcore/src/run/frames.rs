@@ -1,10 +1,8 @@
 //! The activations of blocks and their steps.
 
-use std::sync::Arc;
-
 use serde_json::Value;
 
-use super::{Agenda, Cell, Deadline, Frame, Parent, Place, Run, StepInfo, StepStatus};
+use super::{Agenda, Cell, Deadline, Frame, Inner, Place, Run, StepInfo, StepStatus};
 use crate::plan::{Kind, Plan, Step};
 use crate::time::Timestamp;
 
@@ -118,15 +116,7 @@ impl Run {
     }
 
     /// Opens a frame for a block and puts its first steps on the agenda.
-    pub(super) fn enter(
-        &mut self,
-        plan: &Plan,
-        parent: Parent,
-        block: u32,
-        item: Option<Box<Value>>,
-        index: u64,
-        path: Option<Arc<str>>,
-    ) -> u32 {
+    pub(super) fn enter(&mut self, plan: &Plan, block: u32, inner: Option<Inner>) -> u32 {
         let serial = self.frame_next;
         self.frame_next += 1;
         let Some(body) = plan.blocks.get(block as usize) else {
@@ -145,10 +135,7 @@ impl Run {
             serial,
             block,
             open: u32::try_from(cells.len()).unwrap_or(u32::MAX),
-            parent,
-            index,
-            item,
-            path,
+            inner: inner.map(Box::new),
             cells,
         });
         let first = body.entry.iter().map(|step| {
@@ -158,7 +145,7 @@ impl Run {
                 attempt: 0,
             })
         });
-        self.agenda.extend(first);
+        self.worklist().extend(first);
         serial
     }
 }

@@ -173,8 +173,8 @@ pub(crate) struct Run {
     pub(crate) origin: Arc<Origin>,
     /// By ascending serial number.
     pub(crate) frames: Vec<Frame>,
-    /// Empty, and without memory of its own, between two records; what is left over while paused.
-    pub(crate) agenda: VecDeque<Agenda>,
+    /// What follows and is not done yet; none between two records, unless the run is paused.
+    pub(crate) agenda: Option<Box<Worklist>>,
     pub(crate) output: Value,
     pub(crate) rare: Option<Box<Rare>>,
     /// Changes of steps since the engine last looked; `None` when nobody watches.
@@ -227,7 +227,7 @@ pub(crate) struct Rare {
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
     pub(crate) effects: Vec<Effect>,
-    pub(crate) agenda: VecDeque<Agenda>,
+    pub(crate) agenda: Option<Box<Worklist>>,
 }
 
 /// Steps that changed, in order; with their output when they ended.
@@ -264,6 +264,11 @@ impl Run {
     }
 }
 
+/// What follows and is not done yet, in order.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Worklist(pub(crate) VecDeque<Agenda>);
+
 /// Something that follows and is not done yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -286,6 +291,16 @@ pub(crate) struct Frame {
     /// Steps that have not ended.
     #[serde(rename = "o")]
     pub(crate) open: u32,
+    /// What every frame but the outermost has.
+    #[serde(rename = "i", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) inner: Option<Box<Inner>>,
+    #[serde(rename = "c")]
+    pub(crate) cells: Box<[Cell]>,
+}
+
+/// Where a frame stands, and what it was given.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Inner {
     /// Frame and step that opened it.
     #[serde(rename = "p")]
     pub(crate) parent: Parent,
@@ -293,18 +308,26 @@ pub(crate) struct Frame {
     #[serde(rename = "i", default, skip_serializing_if = "is_default")]
     pub(crate) index: u64,
     /// The element of a loop, the error of a `catch`, the input of a sub-workflow.
-    #[serde(rename = "v", default, skip_serializing_if = "Option::is_none")]
-    pub(crate) item: Option<Box<Value>>,
-    /// Path of the steps around with their iterations, such as `each[3]/`; none at the top.
-    #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
-    pub(crate) path: Option<Arc<str>>,
-    #[serde(rename = "c")]
-    pub(crate) cells: Box<[Cell]>,
+    #[serde(rename = "v", default, skip_serializing_if = "Value::is_null")]
+    pub(crate) item: Value,
+    /// Path of the steps around with their iterations, such as `each[3]/`.
+    #[serde(rename = "t")]
+    pub(crate) path: Arc<str>,
 }
 
 impl Frame {
+    pub(crate) fn parent(&self) -> Parent {
+        self.inner
+            .as_ref()
+            .map_or(Parent::NONE, |inner| inner.parent)
+    }
+
+    pub(crate) fn index(&self) -> u64 {
+        self.inner.as_ref().map_or(0, |inner| inner.index)
+    }
+
     pub(crate) fn path(&self) -> &str {
-        self.path.as_deref().unwrap_or_default()
+        self.inner.as_ref().map_or("", |inner| &inner.path)
     }
 }
 

@@ -1,15 +1,14 @@
 //! A run as one record, so that its log need not keep everything since the beginning: a loop of a
 //! million iterations has a log of a few hundred records.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    Agenda, Changes, DeadlineState, Event, Frame, Origin, Rare, Record, Run, RunId, RunStatus,
-    Scratch,
+    Changes, DeadlineState, Event, Frame, Origin, Rare, Record, Run, RunId, RunStatus, Scratch,
+    Worklist,
 };
 use crate::definition::Durability;
 use crate::plan::{DefinitionHash, Plan};
@@ -23,8 +22,8 @@ pub(crate) struct Snapshot {
     pub(crate) origin: Origin,
     frames: Vec<Frame>,
     frame_next: u32,
-    #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
-    agenda: VecDeque<Agenda>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    agenda: Option<Box<Worklist>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     rare: Option<Box<Rare>>,
     status: RunStatus,
