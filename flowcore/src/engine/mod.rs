@@ -1,15 +1,31 @@
 //! The engine: runs, timers and the journal, without threads, clock or I/O other than the journal.
 
+mod admission;
 mod advance;
+mod audit;
 mod breaker;
 mod call;
+mod control;
 mod deploy;
 mod events;
+mod latency;
+mod lease;
+mod numbers;
+mod progress;
 mod query;
-mod recovery;
+pub(crate) mod recovery;
 mod start;
+mod tenant;
+pub(crate) mod upgrade;
 
+pub use admission::{Budget, Held, Link};
+pub use audit::{AuditAct, AuditEntry};
 pub use call::{ActionError, ActionFuture, ActionResult, Call, Command, Output, Token, Work};
+pub use latency::StepLatency;
+pub use progress::Progress;
+pub use start::Start;
+pub use tenant::Quota;
+pub use upgrade::Obstacle;
 
 pub(crate) use call::Handler;
 
@@ -17,10 +33,14 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::sync::Arc;
 
+use numbers::ByNumber;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
 use crate::error::{Error, Result};
-use crate::journal::{Batch, Journal, Op};
-use crate::plan::{DefinitionHash, Plan};
-use crate::run::{Effect, Event, Failure, Place, Record, Run, RunId, RunInfo};
+use crate::journal::{Batch, Journal, Op, StateWrite};
+use crate::plan::{DefinitionHash, Plan, Tier};
+use crate::run::{Event, Failure, Place, Record, Run, RunId, RunInfo, RunStatus, Scratch};
 use crate::time::Timestamp;
 
 /// Spaces of the journal.
@@ -30,12 +50,15 @@ pub(crate) mod space {
     pub(crate) const DEFINITION: &str = "definition";
     pub(crate) const KEY: &str = "key";
     pub(crate) const META: &str = "meta";
+    pub(crate) const AUDIT: &str = "audit";
 }
 
 /// Run numbers are reserved in the journal this many at a time.
 const RUN_RESERVE: u64 = 1024;
 /// Largest trigger input or step output, as JSON text.
 pub const RECORD_LEN_MAX: usize = 4 << 20;
+/// Ended runs without durability that can still be looked at.
+const FORGOTTEN_LEN_MAX: usize = 1024;
 
 /// Durable workflows over a journal.
 ///
@@ -45,31 +68,95 @@ pub const RECORD_LEN_MAX: usize = 4 << 20;
 pub struct Engine<J> {
     journal: J,
     handlers: HashMap<String, Handler>,
-    deployed: HashMap<DefinitionHash, Deployed>,
-    active: HashMap<String, DefinitionHash>,
-    runs: HashMap<RunId, Run>,
+    /// Who does the work that belongs on another tier.
+    tiers: HashMap<Tier, Handler>,
+    deployed: HashMap<DefinitionHash, Arc<Deployed>, ByNumber>,
+    active: HashMap<String, Versions>,
+    runs: HashMap<RunId, Box<Run>, ByNumber>,
     parked: HashMap<RunId, RunInfo>,
-    keys: HashMap<RunId, String>,
+    /// Ended runs that no journal keeps, the oldest first.
+    unkept: VecDeque<Ended>,
+    keys: HashMap<RunId, Arc<str>, ByNumber>,
+    keyed: HashMap<Arc<str>, RunId>,
     timers: BinaryHeap<Reverse<Due>>,
-    queue: VecDeque<(RunId, Event, Vec<crate::journal::StateWrite>)>,
+    queue: VecDeque<(RunId, Event, Vec<StateWrite>)>,
     batch: Batch,
     commands: Vec<Command>,
-    effects: Vec<Effect>,
+    scratch: Scratch,
     run_next: u64,
     run_reserved: u64,
     recovered: bool,
+    recoveries_max: u32,
     stale_results: u64,
     breakers: HashMap<String, breaker::BreakerState>,
+    admission: admission::Admission,
+    tenants: tenant::Tenants,
+    audit: audit::Audit,
+    latencies: Option<latency::Latencies>,
+    progress: Option<progress::Watch>,
+    lease: Option<lease::Lease>,
 }
 
 /// A timer: when, and for frame, step and attempt of which run. Old ones stay until they are due.
 type Due = (Timestamp, RunId, u32, u32, u32);
 
-#[derive(Clone)]
+/// The versions of one workflow: the one that triggers start, and the one before it.
+#[derive(Debug, Clone, Copy)]
+struct Versions {
+    active: DefinitionHash,
+    before: Option<DefinitionHash>,
+}
+
 pub(crate) struct Deployed {
     plan: Arc<Plan>,
     /// By block and step.
-    handlers: Arc<Vec<Vec<Handler>>>,
+    handlers: Vec<Vec<Handler>>,
+}
+
+impl Deployed {
+    fn handler(&self, block: u32, step: u32) -> Option<&Handler> {
+        self.handlers.get(block as usize)?.get(step as usize)
+    }
+}
+
+struct Ended {
+    id: RunId,
+    plan: Arc<Plan>,
+    status: RunStatus,
+    started_at: Timestamp,
+    ended_at: Timestamp,
+    output: Value,
+    failure: Option<Failure>,
+}
+
+/// What the journal keeps of a live run beside its log.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Head {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+    /// How often in a row it was read back without having got any further.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    recoveries: u32,
+    /// Length of its log then.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    seq: u64,
+    /// Set aside, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    parked: Option<RunInfo>,
+}
+
+fn is_zero<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+impl Head {
+    fn put(&self, run: RunId) -> Op {
+        Op::Put {
+            space: space::LIVE,
+            key: run_key(run),
+            value: serde_json::to_vec(self).unwrap_or_default(),
+        }
+    }
 }
 
 impl<J: Journal> Engine<J> {
@@ -79,21 +166,31 @@ impl<J: Journal> Engine<J> {
         Self {
             journal,
             handlers: HashMap::new(),
-            deployed: HashMap::new(),
+            tiers: HashMap::new(),
+            deployed: HashMap::default(),
             active: HashMap::new(),
-            runs: HashMap::new(),
+            runs: HashMap::default(),
             parked: HashMap::new(),
-            keys: HashMap::new(),
+            unkept: VecDeque::new(),
+            keys: HashMap::default(),
+            keyed: HashMap::new(),
             timers: BinaryHeap::new(),
             queue: VecDeque::new(),
             batch: Batch::default(),
             commands: Vec::new(),
-            effects: Vec::new(),
+            scratch: Scratch::default(),
             run_next: 1,
             run_reserved: 1,
             recovered: false,
+            recoveries_max: recovery::RECOVERIES_MAX,
             stale_results: 0,
             breakers: HashMap::new(),
+            admission: admission::Admission::default(),
+            tenants: tenant::Tenants::default(),
+            audit: audit::Audit::default(),
+            latencies: None,
+            progress: None,
+            lease: None,
         }
     }
 
@@ -103,31 +200,23 @@ impl<J: Journal> Engine<J> {
     }
 
     pub(crate) fn live(&self, run: RunId) -> Result<&Run> {
-        self.runs.get(&run).ok_or(Error::UnknownRun { run })
-    }
-
-    fn put_head(&mut self, id: RunId, space: &'static str) {
-        if let Some(run) = self.runs.get(&id) {
-            let value = serde_json::to_vec(&self.describe(run)).unwrap_or_default();
-            self.batch.ops.push(Op::Put {
-                space,
-                key: run_key(id),
-                value,
-            });
-        }
+        let found = self.runs.get(&run).ok_or(Error::UnknownRun { run })?;
+        Ok(found)
     }
 
     fn describe(&self, run: &Run) -> RunInfo {
+        let failure = run.rare.as_ref().and_then(|rare| rare.failure.clone());
         RunInfo {
             id: run.id,
             workflow: run.plan.definition.name.clone(),
             definition: run.plan.hash,
             status: run.status,
-            started_at: run.started_at,
+            started_at: run.origin.started_at,
             ended_at: None,
             output: run.output.clone(),
-            failure: run.failure.clone(),
-            key: self.keys.get(&run.id).cloned(),
+            failure,
+            key: self.keys.get(&run.id).map(|key| key.to_string()),
+            tenant: run.origin.tenant.as_deref().map(str::to_owned),
         }
     }
 
@@ -142,21 +231,33 @@ impl<J: Journal> Engine<J> {
 fn failed(at: Place, name: &str, message: &str) -> Event {
     Event::Fail {
         at,
-        failure: Failure {
-            name: name.to_owned(),
-            message: message.to_owned(),
-            step: None,
-        },
+        failure: Failure::new(name, message),
     }
 }
 
 /// Keys of runs sort as their numbers do.
 pub(crate) fn run_key(run: RunId) -> String {
-    format!("{:020}", run.as_u64())
+    number_key(run.as_u64())
 }
 
+fn number_key(number: u64) -> String {
+    const DIGITS: usize = 20;
+    let mut text = [b'0'; DIGITS];
+    let mut rest = number;
+    for digit in text.iter_mut().rev() {
+        *digit += (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    text.iter().map(|digit| char::from(*digit)).collect()
+}
+
+/// A record as the journal keeps it.
 fn encode(record: &Record) -> Result<Vec<u8>> {
-    let bytes = serde_json::to_vec(record).map_err(|error| Error::Format {
+    let mut bytes = Vec::with_capacity(128);
+    serde_json::to_writer(&mut bytes, record).map_err(|error| Error::Format {
         message: error.to_string(),
     })?;
     if bytes.len() > RECORD_LEN_MAX {

@@ -182,6 +182,13 @@ impl<'a> Scope<'a> for Values<'a> {
             .cloned()
             .unwrap_or(Val::Null)
     }
+
+    fn object(&self, slot: Slot) -> Option<&'a serde_json::Map<String, serde_json::Value>> {
+        match self.0.get(usize::from(slot.index))? {
+            Val::Map(Map::Json(map)) => Some(map),
+            _ => None,
+        }
+    }
 }
 
 #[cfg(test)]

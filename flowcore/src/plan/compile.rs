@@ -7,8 +7,10 @@ use serde_json::Value;
 use super::kind::check_one_kind;
 use super::names::BlockNames;
 use super::site::Site;
-use super::{Block, Breaker, Catch, Compensate, DefinitionHash, Plan, SLOT_ITEM, Step};
-use crate::definition::{StepDef, WorkflowDef};
+use super::{
+    Block, Breaker, Catch, Compensate, Deadline, DefinitionHash, Dispatch, Plan, SLOT_ITEM, Step,
+};
+use crate::definition::{Priority, StepDef, WorkflowDef};
 use crate::error::{Error, Result};
 
 /// Most steps in one workflow, with those of its sub-workflows.
@@ -30,6 +32,7 @@ pub(crate) fn compile(definition: WorkflowDef, lines: Lines<'_>) -> Result<Plan>
         return Err(whole.invalid("a workflow needs a name"));
     }
     let mut compiler = Compiler {
+        priority: definition.priority,
         blocks: Vec::new(),
         lines,
         steps: 0,
@@ -41,6 +44,7 @@ pub(crate) fn compile(definition: WorkflowDef, lines: Lines<'_>) -> Result<Plan>
         Some(text) => Some(whole.program("output", text, &names)?),
         None => None,
     };
+    let deadline = compiler.deadline(&whole, &definition, &names)?;
     let source = serde_json::to_vec(&definition).map_err(|error| Error::Format {
         message: error.to_string(),
     })?;
@@ -49,11 +53,14 @@ pub(crate) fn compile(definition: WorkflowDef, lines: Lines<'_>) -> Result<Plan>
         durability: definition.durability,
         blocks: compiler.blocks,
         output,
+        deadline,
         definition,
     })
 }
 
 pub(super) struct Compiler<'l> {
+    /// Of the steps that say none.
+    pub(super) priority: Priority,
     blocks: Vec<Block>,
     lines: Lines<'l>,
     steps: usize,
@@ -200,7 +207,46 @@ impl Compiler<'_> {
             fallback,
             compensate,
             breaker,
+            dispatch: Dispatch::compile(step, self.priority, &site)?,
         })
+    }
+
+    fn deadline(
+        &mut self,
+        whole: &Site,
+        definition: &WorkflowDef,
+        names: &BlockNames<'_>,
+    ) -> Result<Option<Deadline>> {
+        let Some(def) = &definition.deadline else {
+            return Ok(None);
+        };
+        let within = whole.span("deadline.within", &def.within)?;
+        let block = match &def.action {
+            None if def.params.is_some() => {
+                return Err(whole.invalid("deadline.params belong to a `deadline.action`"));
+            }
+            None => None,
+            Some(action) => {
+                let steps = [StepDef {
+                    id: "answer".to_owned(),
+                    action: Some(action.clone()),
+                    params: def.params.clone(),
+                    ..StepDef::default()
+                }];
+                // It sees the run's input and nothing of its steps, which may stand anywhere.
+                let inner = BlockNames::inner(&steps, &[("input", SLOT_ITEM)], names);
+                let inner = BlockNames {
+                    parent: None,
+                    ..inner
+                };
+                Some(self.block("deadline", &definition.name, &steps, &inner)?)
+            }
+        };
+        Ok(Some(Deadline {
+            within,
+            then: def.then,
+            block,
+        }))
     }
 
     fn compensate(

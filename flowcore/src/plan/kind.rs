@@ -218,6 +218,7 @@ impl Compiler<'_> {
                 )));
             }
             self.workflows.push(linked.name.clone());
+            let outer = std::mem::replace(&mut self.priority, linked.priority);
             let inner = BlockNames::root(&linked.steps);
             let block = self.block(
                 &format!("{}/{}", site.path, linked.name),
@@ -231,6 +232,7 @@ impl Compiler<'_> {
                 .map(|text| site.program("output", text, &inner))
                 .transpose()?;
             self.workflows.pop();
+            self.priority = outer;
             Ok(Kind::Sub {
                 input,
                 linked: Some((block, output)),

@@ -1,21 +1,25 @@
 //! How a step begins: its condition, its parameters, its deadline.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::machine::Launched;
 use super::scope::RunScope;
-use super::{Effect, Failure, Mail, Place, Run, StepStatus};
+use super::{Deadline, Effect, Failure, Mail, Place, Run, StepStatus};
 use crate::expr::{BUDGET_DEFAULT, EvalError, Program, Val};
-use crate::plan::{Kind, Step, Template};
+use crate::plan::{Kind, Plan, Step, Template};
 use crate::time::{Timestamp, parse_span};
 
 impl Run {
     /// Starts a step whose needs are met, or skips it.
-    pub(super) fn begin(&mut self, at: Place, now: Timestamp, effects: &mut Vec<Effect>) {
-        let plan = Arc::clone(&self.plan);
+    pub(super) fn begin(
+        &mut self,
+        plan: &Plan,
+        at: Place,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) {
         let Some(step) = self
             .frame(at.frame)
             .and_then(|frame| plan.step(frame.block, at.step))
@@ -27,7 +31,7 @@ impl Run {
             None => Ok(true),
         };
         let failed = match wanted {
-            Ok(true) => self.launch(step, at, now, effects).err(),
+            Ok(true) => self.launch(plan, step, at, now, effects).err(),
             Ok(false) => {
                 self.close(at, StepStatus::Skipped, Value::Null);
                 self.release(step, at.frame);
@@ -36,11 +40,8 @@ impl Run {
             Err(failure) => Some(failure),
         };
         if let Some(failure) = failed {
-            let at = Place {
-                attempt: self.cell(at).map_or(0, |cell| cell.attempt),
-                ..at
-            };
-            self.step_failed(at, failure, effects);
+            let at = self.now_at(at.frame, at.step);
+            self.step_failed(plan, at, failure, effects);
         }
     }
 
@@ -95,6 +96,7 @@ impl Run {
     /// Begins an attempt of a step.
     pub(super) fn launch(
         &mut self,
+        plan: &Plan,
         step: &Step,
         at: Place,
         now: Timestamp,
@@ -115,7 +117,7 @@ impl Run {
             Kind::Set { value } => {
                 let value = self.fill(value, at.frame)?;
                 let at = self.set(at, StepStatus::Running, None);
-                self.succeed(at, value);
+                self.succeed(plan, at, value);
             }
             Kind::Fail { error, message } => {
                 let at = self.set(at, StepStatus::Running, None);
@@ -123,12 +125,8 @@ impl Run {
                     Some(message) => key_text(&self.fill(message, at.frame)?),
                     None => String::new(),
                 };
-                let failure = Failure {
-                    name: error.to_string(),
-                    message,
-                    step: None,
-                };
-                self.attempt_failed(at, failure, now, effects);
+                let failure = Failure::new(&**error, message);
+                self.attempt_failed(plan, at, failure, now, effects);
             }
             Kind::WaitFor { span } => {
                 let span = self.span(span, at.frame)?;
@@ -152,9 +150,13 @@ impl Run {
                 }
                 let fits =
                     |mail: &Mail| mail.name == **event && (wanted.is_none() || mail.key == wanted);
-                if let Some(index) = self.inbox.iter().position(fits) {
-                    let mail = self.inbox.remove(index);
-                    self.succeed(at, json!({"timed_out": false, "event": mail.data}));
+                let inbox = self.rare.as_mut().map(|rare| &mut rare.inbox);
+                let early = inbox.and_then(|inbox| {
+                    let index = inbox.iter().position(fits)?;
+                    Some(inbox.remove(index))
+                });
+                if let Some(mail) = early {
+                    self.succeed(plan, at, json!({"timed_out": false, "event": mail.data}));
                 }
             }
             Kind::Approval { prompt, timeout } => {
@@ -172,7 +174,7 @@ impl Run {
                 let deadline = step.timeout.map(|span| now.after(span));
                 let at = self.set(at, StepStatus::Running, deadline);
                 effects.extend(deadline.map(|due| Effect::Timer { at, due }));
-                self.open_block(step, at)?;
+                self.open_block(plan, step, at)?;
             }
         }
         Ok(())
@@ -189,11 +191,13 @@ impl Run {
         };
         cell.status = status;
         cell.attempt += 1;
-        cell.deadline = deadline;
-        Place {
+        cell.deadline = Deadline::from(deadline);
+        let at = Place {
             attempt: cell.attempt,
             ..at
-        }
+        };
+        self.note(at, status, &Value::Null);
+        at
     }
 
     pub(super) fn park(
@@ -217,9 +221,5 @@ pub(super) fn key_text(key: &Value) -> String {
 }
 
 pub(super) fn expression_failure(error: &EvalError) -> Failure {
-    Failure {
-        name: "Expression".to_owned(),
-        message: error.to_string(),
-        step: None,
-    }
+    Failure::new("Expression", error.to_string())
 }

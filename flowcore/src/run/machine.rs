@@ -2,12 +2,17 @@
 //! same effects, on any machine at any time. What follows is worked off an agenda instead of by
 //! recursion, so loops of any length need no stack.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Agenda, Effect, Event, Failure, Mail, Place, Run, RunId, RunStatus, StepStatus};
-use crate::plan::{Kind, Plan, Step};
+use super::{Agenda, Deadline};
+use super::{
+    DeadlineState, Effect, Event, Failure, Mail, Origin, Parent, Place, Rare, Run, RunId,
+    RunStatus, Scratch, StepStatus,
+};
+use crate::plan::{Kind, Missed, Plan};
 use crate::time::Timestamp;
 
 /// Events kept for steps that do not wait yet; the oldest makes room.
@@ -22,43 +27,47 @@ impl Run {
     pub(crate) fn start(
         id: RunId,
         plan: Arc<Plan>,
-        input: Value,
+        origin: Origin,
         now: Timestamp,
-        effects: &mut Vec<Effect>,
+        changes: Option<Box<super::Changes>>,
+        scratch: &mut Scratch,
     ) -> Self {
-        let mut run = Self::unstarted(id, plan, input, now);
-        run.enter(None, 0, Value::Null, 0, String::new());
-        run.settle(now, effects);
-        run
-    }
-
-    /// The same, noting every step that ends.
-    pub(crate) fn start_traced(id: RunId, plan: Arc<Plan>, input: Value, now: Timestamp) -> Self {
-        let mut run = Self::unstarted(id, plan, input, now);
-        run.trace = Some(Box::default());
-        run.enter(None, 0, Value::Null, 0, String::new());
-        run.settle(now, &mut Vec::new());
-        run
-    }
-
-    fn unstarted(id: RunId, plan: Arc<Plan>, input: Value, now: Timestamp) -> Self {
-        Run {
+        let mut run = Run {
             id,
-            plan,
-            started_at: now,
-            input: Arc::new(input),
-            status: RunStatus::Running,
+            plan: Arc::clone(&plan),
+            origin: Arc::new(origin),
             frames: Vec::with_capacity(1),
-            frame_next: 0,
-            agenda: std::collections::VecDeque::new(),
-            undo: Vec::new(),
-            failing: None,
+            agenda: VecDeque::new(),
             output: Value::Null,
-            failure: None,
-            inbox: Vec::new(),
-            seq: 0,
-            trace: None,
-        }
+            rare: None,
+            changes,
+            seq: 1,
+            log_len: 0,
+            log_len_max: 0,
+            frame_next: 0,
+            status: RunStatus::Running,
+            deadline: DeadlineState::Ahead,
+        };
+        std::mem::swap(&mut run.agenda, &mut scratch.agenda);
+        let due = run.deadline_at().map(|due| Effect::Timer {
+            at: Place::RUN,
+            due,
+        });
+        scratch.effects.extend(due);
+        run.enter(&plan, Parent::NONE, 0, None, 0, None);
+        run.settle(&plan, now, scratch);
+        run
+    }
+
+    pub(super) fn rare_mut(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    /// When the whole run should have ended, until that was noticed.
+    pub(crate) fn deadline_at(&self) -> Option<Timestamp> {
+        let deadline = self.plan.deadline.as_ref()?;
+        (self.deadline == DeadlineState::Ahead)
+            .then(|| self.origin.started_at.after(deadline.within))
     }
 
     /// Whether `event` still means something here; a late result or an old timer does not, and
@@ -68,113 +77,157 @@ impl Run {
             return false;
         }
         match event {
-            Event::Done { at, .. } | Event::Fail { at, .. } => self.cell(*at).is_some_and(|cell| {
-                cell.status == StepStatus::Running && cell.attempt == at.attempt
-            }),
+            Event::Done { at, .. } | Event::Fail { at, .. } | Event::Skip { at } => {
+                self.cell(*at).is_some_and(|cell| {
+                    cell.status == StepStatus::Running && cell.attempt == at.attempt
+                })
+            }
+            // Timers that pass while a run is paused are set again when it resumes.
+            Event::Timer { .. } if self.status == RunStatus::Paused => false,
+            Event::Timer { at } if *at == Place::RUN => {
+                self.deadline_at().is_some_and(|due| due <= now)
+            }
             Event::Timer { at } => self.cell(*at).is_some_and(|cell| {
-                cell.attempt == at.attempt && cell.deadline.is_some_and(|deadline| deadline <= now)
+                cell.attempt == at.attempt && cell.deadline.get().is_some_and(|due| due <= now)
             }),
             Event::Decide { step, .. } => self.waiting_approval(step).is_some(),
-            Event::Start { .. } => false,
+            Event::Start { .. } | Event::Snapshot(_) => false,
             Event::Signal { .. } | Event::Cancel { .. } => true,
+            Event::Pause { .. } => self.status == RunStatus::Running,
+            Event::Resume {} => self.status == RunStatus::Paused,
         }
     }
 
     /// Applies an accepted event.
-    pub(crate) fn apply(&mut self, event: Event, now: Timestamp, effects: &mut Vec<Effect>) {
+    pub(crate) fn apply(&mut self, event: Event, now: Timestamp, scratch: &mut Scratch) {
+        let plan = Arc::clone(&self.plan);
+        if self.agenda.is_empty() {
+            std::mem::swap(&mut self.agenda, &mut scratch.agenda);
+        }
+        let effects = &mut scratch.effects;
         match event {
-            Event::Start { .. } => {}
-            Event::Done { at, output } => self.succeed(at, output),
-            Event::Fail { at, failure } => self.attempt_failed(at, failure, now, effects),
-            Event::Timer { at } => self.timer(at, now, effects),
-            Event::Signal { name, key, data } => self.signal(Mail { name, key, data }),
-            Event::Decide { step, decision } => self.decide(&step, decision),
+            Event::Start { .. } | Event::Snapshot(_) => {}
+            Event::Done { at, output } => self.succeed(&plan, at, output),
+            Event::Fail { at, failure } => {
+                self.attempt_failed(&plan, at, failure, now, effects);
+            }
+            Event::Skip { at } => self.skip(&plan, at),
+            Event::Timer { at } if at == Place::RUN => self.deadline_passed(&plan, effects),
+            Event::Timer { at } => self.timer(&plan, at, now, effects),
+            Event::Signal { name, key, data } => self.signal(&plan, Mail { name, key, data }),
+            Event::Decide { step, decision } => self.decide(&plan, &step, decision),
             Event::Cancel { reason } => {
-                let failure = Failure {
-                    name: "Cancelled".to_owned(),
-                    message: reason,
-                    step: None,
-                };
+                let failure = Failure::new("Cancelled", reason);
                 self.end(RunStatus::Cancelled, Some(failure), effects);
             }
+            Event::Pause { reason } => {
+                self.status = RunStatus::Paused;
+                self.rare_mut().failure = Some(Failure::new("Paused", reason));
+            }
+            Event::Resume {} => {
+                self.status = RunStatus::Running;
+                self.rare_mut().failure = None;
+                effects.extend(self.timers().map(|(at, due)| Effect::Timer { at, due }));
+            }
         }
-        self.settle(now, effects);
+        self.settle(&plan, now, scratch);
     }
 
-    /// Works off everything that follows.
-    pub(super) fn settle(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+    /// Works off everything that follows, and gives the agenda's memory back.
+    pub(super) fn settle(&mut self, plan: &Plan, now: Timestamp, scratch: &mut Scratch) {
         let mut count = 0;
-        while let Some(next) = self.agenda.pop_front() {
-            if self.status != RunStatus::Running {
-                self.agenda.clear();
-                return;
-            }
+        while self.status == RunStatus::Running {
+            let Some(next) = self.agenda.pop_front() else {
+                break;
+            };
             count += 1;
+            let effects = &mut scratch.effects;
             if count > AGENDA_MAX {
-                self.agenda.clear();
                 let message = format!("more than {AGENDA_MAX} steps followed from one event");
-                self.end(
-                    RunStatus::Failed,
-                    Some(Failure {
-                        name: "Runaway".to_owned(),
-                        message,
-                        step: None,
-                    }),
-                    effects,
-                );
-                return;
+                let failure = Failure::new("Runaway", message);
+                self.end(RunStatus::Failed, Some(failure), effects);
+                break;
             }
             match next {
-                Agenda::Begin(at) => self.begin(at, now, effects),
+                Agenda::Begin(at) => self.begin(plan, at, now, effects),
                 Agenda::Advance(at) => {
-                    if let Err(failure) = self.advance(at) {
-                        self.attempt_failed(at, failure, now, effects);
+                    if let Err(failure) = self.advance(plan, at) {
+                        self.attempt_failed(plan, at, failure, now, effects);
                     }
                 }
-                Agenda::Leave(frame) => self.leave(frame, now, effects),
+                Agenda::Leave(frame) => self.leave(plan, frame, now, effects),
             }
+        }
+        if self.status.is_ended() {
+            self.agenda.clear();
+        }
+        if self.agenda.is_empty() {
+            std::mem::swap(&mut self.agenda, &mut scratch.agenda);
+            self.agenda = VecDeque::new();
         }
     }
 
     /// Hands out again every action that had not answered when the process died: the same attempt,
     /// so the same idempotency key and the same place in the count of retries.
-    pub(crate) fn execute_again(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+    pub(crate) fn execute_again(&mut self, now: Timestamp, scratch: &mut Scratch) {
         let plan = Arc::clone(&self.plan);
         let running: Vec<Place> = self.running().collect();
         for at in running {
             let step = self
                 .frame(at.frame)
                 .and_then(|frame| plan.step(frame.block, at.step));
-            let Some(Step {
-                kind: Kind::Action { params, .. },
-                timeout,
-                ..
-            }) = step
-            else {
+            let Some(step) = step else {
+                continue;
+            };
+            let Kind::Action { params, .. } = &step.kind else {
                 continue;
             };
             match self.fill(params, at.frame) {
                 Ok(params) => {
                     // The attempt gets its whole time again: it may not even have begun.
-                    let deadline = timeout.map(|span| now.after(span));
+                    let deadline = step.timeout.map(|span| now.after(span));
                     if let Some(cell) = self.cell_mut(at) {
-                        cell.deadline = deadline;
+                        cell.deadline = Deadline::from(deadline);
                     }
-                    effects.extend(deadline.map(|due| Effect::Timer { at, due }));
-                    effects.push(Effect::Execute {
+                    let timer = deadline.map(|due| Effect::Timer { at, due });
+                    scratch.effects.extend(timer);
+                    scratch.effects.push(Effect::Execute {
                         at,
                         params,
                         deadline,
                     });
                 }
-                Err(failure) => self.step_failed(at, failure, effects),
+                Err(failure) => self.step_failed(&plan, at, failure, &mut scratch.effects),
             }
         }
-        self.settle(now, effects);
+        self.settle(&plan, now, scratch);
     }
 
-    pub(super) fn timer(&mut self, at: Place, now: Timestamp, effects: &mut Vec<Effect>) {
-        let plan = Arc::clone(&self.plan);
+    /// The run should have ended by now.
+    fn deadline_passed(&mut self, plan: &Plan, effects: &mut Vec<Effect>) {
+        self.deadline = DeadlineState::Passed;
+        let Some(deadline) = &plan.deadline else {
+            return;
+        };
+        let input = self.origin.input.clone();
+        match deadline.then {
+            Missed::Continue => {
+                if let Some(block) = deadline.block {
+                    let path = Some(Arc::from("deadline/"));
+                    self.enter(plan, Parent::NOBODY, block, Some(Box::new(input)), 0, path);
+                }
+            }
+            Missed::Fail => {
+                // Its action comes before whatever the run undoes.
+                let answer = deadline.block.map(|block| (block, input));
+                self.rare_mut().undo.extend(answer);
+                let message = format!("not ended within {} ms", deadline.within.as_millis());
+                self.fail_run(plan, Failure::new("Deadline", message), effects);
+            }
+        }
+    }
+
+    fn timer(&mut self, plan: &Plan, at: Place, now: Timestamp, effects: &mut Vec<Effect>) {
         let Some(step) = self
             .frame(at.frame)
             .and_then(|frame| plan.step(frame.block, at.step))
@@ -183,35 +236,27 @@ impl Run {
         };
         match (self.cell(at).map(|cell| cell.status), &step.kind) {
             (Some(StepStatus::Retrying), _) => {
-                if let Err(failure) = self.launch(step, at, now, effects) {
-                    self.step_failed(at, failure, effects);
+                if let Err(failure) = self.launch(plan, step, at, now, effects) {
+                    self.step_failed(plan, at, failure, effects);
                 }
             }
             (Some(StepStatus::Running), kind) => {
                 if matches!(kind, Kind::Action { .. }) {
                     effects.push(Effect::Cancel { at });
                 }
-                let message = "the attempt took longer than its timeout".to_owned();
-                self.attempt_failed(
-                    at,
-                    Failure {
-                        name: "Timeout".to_owned(),
-                        message,
-                        step: None,
-                    },
-                    now,
-                    effects,
-                );
+                let message = "the attempt took longer than its timeout";
+                let failure = Failure::new("Timeout", message);
+                self.attempt_failed(plan, at, failure, now, effects);
             }
-            (Some(StepStatus::Waiting), Kind::WaitFor { .. }) => self.succeed(at, Value::Null),
+            (Some(StepStatus::Waiting), Kind::WaitFor { .. }) => {
+                self.succeed(plan, at, Value::Null);
+            }
             (Some(StepStatus::Waiting), Kind::Approval { .. }) => {
-                self.succeed(
-                    at,
-                    json!({"approved": false, "timed_out": true, "by": null}),
-                );
+                let output = json!({"approved": false, "timed_out": true, "by": null});
+                self.succeed(plan, at, output);
             }
             (Some(StepStatus::Waiting), _) => {
-                self.succeed(at, json!({"timed_out": true, "event": null}))
+                self.succeed(plan, at, json!({"timed_out": true, "event": null}));
             }
             _ => {}
         }

@@ -7,8 +7,7 @@ use std::process::ExitCode;
 use clap::Args;
 use flowcore::Clock as _;
 use flowcore::{
-    Engine, History, Replay, RunId, SqliteJournal, StepInfo, SystemClock, Upgrade, Workflow,
-    verify_upgrade,
+    Engine, History, Replay, RunId, SqliteJournal, StepInfo, SystemClock, Workflow, verify_upgrade,
 };
 use serde_json::json;
 
@@ -45,10 +44,10 @@ impl VerifyUpgrade {
         let mut stuck = 0;
         for (run, history) in &histories {
             match verify_upgrade(&old, &new, history)? {
-                Upgrade::Possible => println!("{}", json!({"run": run, "upgrade": "possible"})),
-                Upgrade::Impossible { record, reason } => {
+                None => println!("{}", json!({"run": run, "upgrade": "possible"})),
+                Some(obstacle) => {
                     stuck += 1;
-                    let line = json!({"run": run, "upgrade": "impossible", "record": record, "reason": reason});
+                    let line = json!({"run": run, "upgrade": "impossible", "step": obstacle.step, "reason": obstacle.message});
                     println!("{line}");
                 }
             }
