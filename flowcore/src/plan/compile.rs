@@ -101,7 +101,8 @@ impl Compiler<'_> {
                 limit,
             });
         }
-        if path.matches('/').count() > DEPTH_MAX {
+        // A block adds its step's id and its own name to the path.
+        if path.matches('/').count().div_ceil(2) > DEPTH_MAX {
             return Err(whole.invalid(format!("nested deeper than {DEPTH_MAX} blocks")));
         }
         let number = u32::try_from(self.blocks.len()).unwrap_or(u32::MAX);

@@ -8,6 +8,7 @@
 )]
 
 mod admission;
+mod command;
 mod control;
 mod control_of_runs;
 mod drivers;

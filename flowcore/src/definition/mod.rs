@@ -2,6 +2,9 @@
 //! Nothing is checked here; [`crate::Workflow`] is the checked and compiled form.
 
 mod build;
+mod testing;
+
+pub use testing::{EventDef, ExpectDef, MockDef, MocksDef, StepExpectDef, StepMoreDef, TestDef};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -13,6 +16,9 @@ use serde_json::Value;
 pub struct Document {
     /// The workflow.
     pub workflow: WorkflowDef,
+    /// Its tests, which the engine ignores.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tests: Vec<TestDef>,
 }
 
 /// One workflow.
