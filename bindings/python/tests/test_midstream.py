@@ -53,6 +53,7 @@ def test_a_frame_of_arrays_is_taken():
     engine = Engine({"rooms": {"room": "text", "temp": "float"}}, WARM)
     times = np.arange(20, dtype=np.int32) * 500
     assert len(push_frame(engine, "rooms", "f", {"at": times, "room": np.array(["a"] * 20), "temp": times * 0 + 30.0})) == 9
+    engine = Engine({"rooms": {"room": "text", "temp": "float"}}, WARM)
     days = np.array(["2026-01-01T00:00:00"] * 2, dtype="datetime64[ns]")
     push_frame(engine, "rooms", "g", {"when": days, "room": ["a", "b"], "temp": np.float32([1, 2])}, at="when")
     assert engine.watermark == 1_767_225_600_000
