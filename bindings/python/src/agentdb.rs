@@ -308,8 +308,8 @@ impl Transaction {
     }
 
     /// Removes the records with keys from `from` and below `below`.
-    fn delete_records(&self, namespace: String, from: String, below: String) -> PyResult<()> {
-        self.push(Change::DeleteRecords(namespace, from, below))
+    fn delete_records(&self, namespace: String, from_: String, below: String) -> PyResult<()> {
+        self.push(Change::DeleteRecords(namespace, from_, below))
     }
 
     /// Joins a document of another copy into this one's.
