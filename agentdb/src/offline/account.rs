@@ -14,7 +14,7 @@ use crate::time::Timestamp;
 const NAMESPACE: &str = "agentdb.offline";
 const TALLY: &str = "tally";
 /// How many of the oldest events are looked at for one thinning.
-const LOOKED_AT_MAX: usize = 4_096;
+const LOOKED_AT_MAX: usize = 10_000;
 /// How many thinnings one transaction may need: each frees what is too much, or all that it looked at.
 const THINNINGS_MAX: usize = 64;
 /// How often the age of what waits is looked at.

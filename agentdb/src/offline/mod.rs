@@ -1,8 +1,8 @@
 //! Without a link: how much is buffered, what gives way when it is too much, and who is told.
 //!
 //! Events wait in three lanes, [`SafetyCritical` > `Normal` > `Telemetry`](crate::Priority). When more wait
-//! than a [`Policy`] allows, the lowest lane that has any is thinned: every second event from the oldest on
-//! goes, so that what is left still covers the whole time. Nothing goes in silence: each thinning appends a
+//! than a [`Policy`] allows, the lowest lane that has any is thinned: what goes is spread evenly over it, so that
+//! what is left still covers the whole time. Nothing goes in silence: each thinning appends a
 //! [`Dropped`] record, an event that is replicated like others, and a [`Tally`] holds
 //! `appended = held + sent + dropped` in every lane.
 

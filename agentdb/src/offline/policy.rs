@@ -58,30 +58,24 @@ impl Policy {
     }
 }
 
-/// How many events at least go at a thinning: an overflow that lasts costs one record for so many, not one
-/// for each.
-const THINNED_MIN: usize = 64;
+/// Of a lane that is too long this part goes at least: an overflow that lasts costs one record for many
+/// events, not one for each.
+const THINNED_PART: usize = 32;
 
-/// Which of a lane's events go, given the sizes of the oldest ones: every second from the oldest on, until
-/// enough went; all but the newest when even that is too little.
+/// Which of a lane's events go, given the sizes of them: evenly over the whole lane, so that what is left
+/// still covers the whole time; as many as it takes, and all when even that is too little.
 pub(crate) fn thin(sizes: &[u64], events: u64, bytes: u64) -> Vec<usize> {
-    let wanted = usize::try_from(events).unwrap_or(usize::MAX).max(THINNED_MIN);
-    let mut going = Vec::new();
-    let mut freed = 0;
-    for first in [0, 1] {
-        for place in (first..sizes.len()).step_by(2) {
-            if going.len() >= wanted && freed >= bytes {
-                break;
-            }
-            freed += sizes[place];
-            going.push(place);
+    let all = sizes.len();
+    let least = usize::try_from(events).unwrap_or(usize::MAX);
+    let mut count = least.max(all.div_ceil(THINNED_PART)).min(all);
+    loop {
+        let going: Vec<usize> = (0..count).map(|place| place * all / count).collect();
+        let freed: u64 = going.iter().map(|place| sizes[*place]).sum();
+        if freed >= bytes || count == all {
+            return going;
         }
-        if going.len() as u64 >= events && freed >= bytes {
-            break;
-        }
+        count = (count * 2).min(all);
     }
-    going.sort_unstable();
-    going
 }
 
 #[cfg(test)]
@@ -106,8 +100,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_covers_the_whole_time() {
+    fn what_goes_is_spread_over_the_whole_lane() {
         let going = thin(&[10; 1_000], 100, 0);
-        assert_eq!(going, (0..200).step_by(2).collect::<Vec<_>>());
+        assert_eq!(going, (0..1_000).step_by(10).collect::<Vec<_>>());
     }
 }

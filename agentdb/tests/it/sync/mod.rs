@@ -3,6 +3,9 @@
 mod events;
 mod frames;
 mod link;
+#[cfg(feature = "mqtt")]
+mod mqtt;
+mod offline;
 #[cfg(feature = "tcp")]
 mod two_processes;
 
