@@ -85,6 +85,7 @@ impl Field {
 pub struct Schema {
     name: String,
     fields: Vec<(String, Field)>,
+    indexes: Vec<String>,
 }
 
 impl Schema {
@@ -93,6 +94,7 @@ impl Schema {
         Self {
             name: name.to_owned(),
             fields: Vec::new(),
+            indexes: Vec::new(),
         }
     }
 
@@ -102,6 +104,21 @@ impl Schema {
         self.fields.retain(|(known, _)| known != name);
         self.fields.push((name.to_owned(), field));
         self
+    }
+
+    /// Keeps an index over a field, so that queries that compare it need not read every document. Each
+    /// commit that changes the field pays for it.
+    #[must_use]
+    pub fn index(mut self, field: &str) -> Self {
+        if !self.indexes.iter().any(|known| known == field) {
+            self.indexes.push(field.to_owned());
+        }
+        self
+    }
+
+    /// The fields that have an index.
+    pub fn indexes(&self) -> impl Iterator<Item = &str> {
+        self.indexes.iter().map(String::as_str)
     }
 
     /// The kind's name.

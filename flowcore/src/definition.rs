@@ -1,6 +1,8 @@
 //! The format of a workflow as data: what YAML and JSON are read into and what the builder fills.
 //! Nothing is checked here; [`crate::Workflow`] is the checked and compiled form.
 
+mod build;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -29,6 +31,12 @@ pub struct WorkflowDef {
     /// What the journal keeps.
     #[serde(default, skip_serializing_if = "is_default")]
     pub durability: Durability,
+    /// How urgent its steps are where resources are short.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub priority: Priority,
+    /// By when a run should have ended, and what happens when it has not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<DeadlineDef>,
     /// The steps, each after the one before it unless it says `needs`.
     pub steps: Vec<StepDef>,
     /// Expression for the run's output; without it, the output of the last step.
@@ -48,6 +56,97 @@ pub enum Durability {
     /// Every step: after a crash the run goes on after its last finished step.
     #[default]
     Step,
+}
+
+/// How urgent work is. Safety-critical work goes first, and a part of the budget is its own.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Priority {
+    /// Safety-critical: before everything else, never behind it.
+    Safety,
+    /// Before ordinary work.
+    High,
+    /// Ordinary work.
+    #[default]
+    Normal,
+    /// When there is nothing better to do.
+    Low,
+}
+
+/// By when a run should have ended (its service level).
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct DeadlineDef {
+    /// Span from the trigger, such as `10m`.
+    pub within: String,
+    /// Action that runs when it has passed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub action: Option<String>,
+    /// What the action gets; `${input…}` is evaluated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub params: Option<Value>,
+    /// What becomes of the run.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub then: Missed,
+}
+
+/// What becomes of a run that missed its deadline.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Missed {
+    /// It goes on.
+    #[default]
+    Continue,
+    /// It fails with the error `Deadline`: its open steps are cancelled, what it did is undone.
+    Fail,
+}
+
+/// What a step does while the link that it requires is down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Offline {
+    /// It waits, and runs once when the link is back.
+    Queue,
+    /// It is skipped.
+    Skip,
+    /// It fails at once with the error `Offline`: its `catch` or `fallback` answers.
+    Fallback,
+}
+
+/// What an action occupies while it runs.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ResourcesDef {
+    /// Cores, such as `0.5`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<f64>,
+    /// Memory, such as `256MiB`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<String>,
+    /// Whether it takes a GPU.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub gpu: Gpu,
+}
+
+/// Whether an action takes a GPU.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Gpu {
+    /// No.
+    #[default]
+    None,
+    /// One if it is free, else the action runs without.
+    Optional,
+    /// It waits for one.
+    Required,
 }
 
 /// One step. Exactly one of `action`, `set`, `wait`, `approval`, `if`, `switch`, `parallel`, `for`,
@@ -150,6 +249,23 @@ pub struct StepDef {
     /// Undoes this step when the run fails after it; the latest step first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compensate: Option<CompensateDef>,
+    /// Name of a link that must be up, such as `cloud`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requires: Option<String>,
+    /// What happens while that link is down; default: `fallback` where the step has a `fallback`
+    /// or a `catch`, else `queue`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offline: Option<Offline>,
+    /// Longest latency that the step bears: below 10 ms it belongs on the far edge, below 50 ms on
+    /// the mid edge, else anywhere in the network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency: Option<String>,
+    /// How urgent the action is; default: that of the workflow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<Priority>,
+    /// What the action occupies of the engine's budget.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resources: Option<ResourcesDef>,
     /// Stops calling the action for a while after failures in a row.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub breaker: Option<BreakerDef>,

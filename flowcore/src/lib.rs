@@ -54,21 +54,26 @@ mod error;
 pub mod expr;
 pub mod journal;
 mod plan;
+#[cfg(feature = "remote")]
+pub mod remote;
 mod run;
 mod runner;
 mod time;
 #[cfg(feature = "yaml")]
 mod yaml;
 
+pub use definition::Priority;
 pub use engine::{
-    ActionError, ActionFuture, ActionResult, Call, Command, Engine, Output, RECORD_LEN_MAX, Token,
-    Work,
+    ActionError, ActionFuture, ActionResult, AuditAct, AuditEntry, Budget, Call, Command, Engine,
+    Held, Link, Obstacle, Output, Progress, Quota, RECORD_LEN_MAX, Start, StepLatency, Token, Work,
 };
 pub use error::{Error, Result};
 #[cfg(feature = "sqlite")]
 pub use journal::SqliteJournal;
 pub use journal::{Journal, JournalError, MemoryJournal, StateWrite, StateWrites};
-pub use plan::{DefinitionHash, Workflow};
+pub use plan::{DefinitionHash, Resources, Tier, Workflow};
 pub use run::{Decision, Failure, RunId, RunInfo, RunStatus, StepInfo, StepStatus, Verdict};
-pub use runner::{Clock, Runner, SystemClock};
+#[cfg(feature = "tokio")]
+pub use runner::AsyncRunner;
+pub use runner::{Clock, Order, Pool, Runner, SystemClock};
 pub use time::Timestamp;

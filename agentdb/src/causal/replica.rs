@@ -40,6 +40,15 @@ impl ReplicaId {
     pub const fn incarnation(self) -> u32 {
         self.incarnation
     }
+
+    /// What [`Display`](fmt::Display) writes.
+    pub(crate) fn from_word(word: &str) -> Option<Self> {
+        let (number, incarnation) = word.split_once('.').unwrap_or((word, "0"));
+        Some(Self {
+            number: number.parse().ok()?,
+            incarnation: incarnation.parse().ok()?,
+        })
+    }
 }
 
 /// `7`, or `7.2` in the second incarnation after the first.

@@ -68,7 +68,8 @@ fn check(path: &str, leaf: &Leaf, field: &Field, context: &Context) -> Result<()
                     .map_err(|_| format!("field `{path}` has a member that is no JSON"))?;
                 let plain =
                     value.is_string() || value.is_boolean() || value.is_i64() || value.is_u64();
-                if !plain || value.to_string() != *member {
+                let text = value.to_string();
+                if !plain || text != *member {
                     return Err(format!("field `{path}` has a member that no set has"));
                 }
             }

@@ -235,10 +235,27 @@ fn expected(writes: &[Write]) -> Value {
     if let Some(rank) = rank {
         state["status"] = json!(ORDER[rank]);
     }
-    let adds = kept(writes, |op| matches!(op, Op::Add(_)), |op| *op == Op::Reset);
-    let sum: i64 = adds
+    // A replica's tally tells all that it has added, so who has seen an addition has seen those before it.
+    let adds: Vec<&Write> = writes
         .iter()
-        .map(|op| if let Op::Add(by) = op { *by } else { 0 })
+        .filter(|write| matches!(write.op, Op::Add(_)))
+        .collect();
+    let resets: Vec<&Write> = writes
+        .iter()
+        .filter(|write| write.op == Op::Reset)
+        .collect();
+    let later = |add: &Write, seen: &Context| {
+        let same = adds
+            .iter()
+            .filter(|other| other.dot.replica == add.dot.replica);
+        same.filter(|other| other.dot.count >= add.dot.count)
+            .any(|other| seen.contains(other.dot))
+    };
+    let kept_adds = adds
+        .iter()
+        .filter(|add| !resets.iter().any(|reset| later(add, &reset.seen)));
+    let sum: i64 = kept_adds
+        .map(|add| if let Op::Add(by) = add.op { by } else { 0 })
         .sum();
     if ops().any(|op| matches!(op, Op::Add(_) | Op::Reset)) {
         state["counter"] = json!(sum);

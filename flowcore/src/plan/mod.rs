@@ -1,11 +1,19 @@
 //! The compiled form of a workflow: blocks of steps with numbers instead of names.
 
+mod bytes;
 mod compile;
 mod connect;
+mod dispatch;
+mod kind;
 mod names;
+mod site;
 mod template;
 
+pub use dispatch::{Resources, Tier};
+
+pub(crate) use crate::definition::Missed;
 pub(crate) use compile::compile;
+pub(crate) use dispatch::Dispatch;
 pub(crate) use template::Template;
 
 use std::fmt;
@@ -135,6 +143,16 @@ pub(crate) struct Plan {
     pub(crate) durability: Durability,
     pub(crate) blocks: Vec<Block>,
     pub(crate) output: Option<Program>,
+    pub(crate) deadline: Option<Deadline>,
+}
+
+/// By when a run should have ended.
+#[derive(Debug)]
+pub(crate) struct Deadline {
+    pub(crate) within: Duration,
+    pub(crate) then: Missed,
+    /// What runs when it passed.
+    pub(crate) block: Option<u32>,
 }
 
 impl Plan {
@@ -156,7 +174,7 @@ pub(crate) struct Step {
     pub(crate) kind: Kind,
     pub(crate) condition: Option<Program>,
     /// How many steps must end first.
-    pub(crate) needs: u32,
+    pub(crate) needs: u16,
     /// Steps that wait for this one.
     pub(crate) next: Box<[u32]>,
     pub(crate) retry: Option<Retry>,
@@ -165,6 +183,8 @@ pub(crate) struct Step {
     pub(crate) fallback: Option<Template>,
     pub(crate) compensate: Option<Compensate>,
     pub(crate) breaker: Option<Breaker>,
+    /// What handing it out takes; `None` for a step that can be handed out at once, anywhere.
+    pub(crate) dispatch: Option<Box<Dispatch>>,
 }
 
 #[derive(Debug)]
@@ -222,6 +242,26 @@ pub(crate) enum Kind {
         input: Template,
         linked: Option<(u32, Option<Program>)>,
     },
+}
+
+impl Kind {
+    /// What the step is at heart: its action, or the kind of block.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Kind::Action { action, .. } => action,
+            Kind::Set { .. } => "=set",
+            Kind::Fail { .. } => "=fail",
+            Kind::WaitFor { .. } => "=wait",
+            Kind::WaitEvent { event, .. } => event,
+            Kind::Approval { .. } => "=approval",
+            Kind::Branch { .. } => "=branch",
+            Kind::Parallel { .. } => "=parallel",
+            Kind::While { .. } => "=while",
+            Kind::For { .. } => "=for",
+            Kind::Each { .. } => "=for_each",
+            Kind::Sub { .. } => "=workflow",
+        }
+    }
 }
 
 #[derive(Debug)]

@@ -14,7 +14,7 @@ use crate::journal::Journal;
 use crate::run::{RunId, RunInfo, RunStatus};
 
 /// Longest sleep between two looks at the clock, so that a stepped clock is noticed.
-const NAP_MAX: Duration = Duration::from_millis(250);
+pub(super) const NAP_MAX: Duration = Duration::from_millis(250);
 
 /// Drives an engine on the calling thread.
 pub struct Runner<J, C = SystemClock> {
@@ -107,7 +107,7 @@ impl Wake for Unpark {
 }
 
 /// Polls a future on this thread until it is done.
-fn block_on(future: ActionFuture) -> ActionResult {
+pub(super) fn block_on(future: ActionFuture) -> ActionResult {
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut context = Context::from_waker(&waker);
     let mut future = pin!(future);

@@ -16,6 +16,8 @@ mod conservation;
 mod language;
 mod patterns_oracle;
 mod sequences;
+#[cfg(feature = "sql")]
+mod sql;
 mod vectors;
 mod windows;
 
