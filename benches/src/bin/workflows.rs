@@ -57,12 +57,13 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 /// Performs everything until nothing is left.
 fn drain<J: Journal>(engine: &mut Engine<J>, now: Timestamp) {
+    let mut commands = Vec::new();
     loop {
-        let commands = engine.step(now).unwrap();
+        engine.step_into(now, &mut commands).unwrap();
         if commands.is_empty() && !engine.has_work() {
             return;
         }
-        for command in commands {
+        for command in commands.drain(..) {
             if let Command::Execute(call) = command
                 && let Work::Ready(result) = call.perform()
             {
