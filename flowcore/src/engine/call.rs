@@ -215,7 +215,10 @@ impl Call {
 
     /// Longest time of one attempt.
     pub fn timeout(&self) -> Option<Duration> {
-        self.deployed.plan.step(self.block, self.token.at.step)?.timeout
+        self.deployed
+            .plan
+            .step(self.block, self.token.at.step)?
+            .timeout
     }
 
     /// When the attempt counts as failed.

@@ -302,10 +302,7 @@ fn an_upgrade_is_possible_only_where_the_past_is_the_same() {
     assert_eq!(code_before, 1);
     assert_eq!(lines_before[0]["step"], "a");
     let reason = lines_before[0]["reason"].as_str().unwrap();
-    assert!(
-        reason.contains("`a`") && reason.contains("`z`"),
-        "{reason}"
-    );
+    assert!(reason.contains("`a`") && reason.contains("`z`"), "{reason}");
     let (code_other, lines_other) = verify("other.yaml", &["run.jsonl"]);
     assert_eq!(code_other, 1);
     assert!(

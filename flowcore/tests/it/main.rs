@@ -14,4 +14,5 @@ mod journals;
 mod kill;
 mod schema;
 mod sensor;
+mod triggers;
 mod waits;
