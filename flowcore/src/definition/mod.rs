@@ -1,6 +1,7 @@
 //! The format of a workflow as data: what YAML and JSON are read into and what the builder fills.
 //! Nothing is checked here; [`crate::Workflow`] is the checked and compiled form.
 
+mod build;
 mod testing;
 mod trigger;
 

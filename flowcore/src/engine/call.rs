@@ -215,10 +215,7 @@ impl Call {
 
     /// Longest time of one attempt.
     pub fn timeout(&self) -> Option<Duration> {
-        self.deployed
-            .plan
-            .step(self.block, self.token.at.step)?
-            .timeout
+        self.plan_step()?.timeout
     }
 
     /// When the attempt counts as failed.
@@ -253,10 +250,19 @@ impl Call {
             .collect()
     }
 
+    fn handler(&self) -> Option<&Handler> {
+        let own = || self.deployed.handler(self.block, self.token.at.step);
+        self.placed.as_ref().or_else(own)
+    }
+
+    /// Whether [`perform`](Self::perform) returns at once, with a future.
+    pub fn is_async(&self) -> bool {
+        matches!(self.handler(), Some(Handler::Async(_)))
+    }
+
     /// Runs the action that was registered under the call's name.
     pub fn perform(&self) -> Work {
-        let own = || self.deployed.handler(self.block, self.token.at.step);
-        match self.placed.as_ref().or_else(own) {
+        match self.handler() {
             Some(Handler::Sync(action)) => Work::Ready(action(self)),
             Some(Handler::Async(action)) => Work::Pending(action(self.clone())),
             Some(Handler::External) | None => Work::External,

@@ -83,7 +83,7 @@ impl<J: Journal> Engine<J> {
             return Err(Error::UnknownRun { run });
         };
         let plan = self.plan_of(run, &first.event)?;
-        let mut copy = super::recovery::begin(run, plan, first, now).map_err(&wrong)?;
+        let mut copy = crate::run::Run::from_first(run, plan, first, now, None).map_err(&wrong)?;
         let mut ended = false;
         let mut kept = 1;
         for (_, record) in log.iter().skip(1) {
@@ -141,15 +141,7 @@ impl<J: Journal> Engine<J> {
     }
 
     pub(super) fn records(&self, run: RunId) -> Result<Vec<(u64, Record)>> {
-        let log = self.journal.log(run)?;
-        let read = |(seq, bytes): &(u64, Vec<u8>)| {
-            let record = serde_json::from_slice(bytes).map_err(|error| Error::Corrupt {
-                run,
-                message: format!("record {seq} cannot be read: {error}"),
-            })?;
-            Ok((*seq, record))
-        };
-        log.iter().map(read).collect()
+        decode(run, &self.journal.log(run)?)
     }
 
     pub(super) fn plan_of(&mut self, run: RunId, first: &Event) -> Result<Arc<crate::plan::Plan>> {
@@ -254,4 +246,16 @@ impl<J: Journal> Engine<J> {
             self.keyed.remove(&key);
         }
     }
+}
+
+/// The records of a log.
+pub(super) fn decode(run: RunId, log: &[(u64, Vec<u8>)]) -> Result<Vec<(u64, Record)>> {
+    let read = |(seq, bytes): &(u64, Vec<u8>)| {
+        let record = serde_json::from_slice(bytes).map_err(|error| Error::Corrupt {
+            run,
+            message: format!("record {seq} cannot be read: {error}"),
+        })?;
+        Ok((*seq, record))
+    };
+    log.iter().map(read).collect()
 }

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
+use super::advance::measure_log;
+use super::control::decode;
 use super::{Engine, Head, space};
-use crate::definition::{Durability, WorkflowDef};
+use crate::definition::WorkflowDef;
 use crate::error::{Error, Result};
 use crate::journal::Journal;
 use crate::plan::{DefinitionHash, Plan, Workflow};
-use crate::run::{
-    Effect, Event, Failure, Origin, Record, Run, RunId, RunInfo, RunStatus, Scratch, Snapshot,
-};
+use crate::run::{Effect, Event, Failure, Origin, Record, Run, RunId, RunInfo, RunStatus, Scratch};
 use crate::time::Timestamp;
 
 /// Keys read from the journal at a time.
@@ -184,13 +184,18 @@ impl<J: Journal> Engine<J> {
 
     /// Folds the log of a run. Nothing is executed: effects are thrown away.
     pub(super) fn rebuild(&mut self, id: RunId, now: Timestamp) -> Result<Run> {
-        let log = self.records(id)?;
+        let bytes = self.journal.log(id)?;
+        let log = decode(id, &bytes)?;
         let corrupt = |message: String| Error::Corrupt { run: id, message };
         let Some((_, first)) = log.first() else {
             return Err(corrupt("its log is empty".to_owned()));
         };
         let plan = self.plan_of(id, &first.event)?;
-        rebuild(id, plan, &log, now, &mut self.scratch).map_err(corrupt)
+        let mut run = rebuild(id, plan, &log, now, &mut self.scratch).map_err(corrupt)?;
+        let len = |records: &[(u64, Vec<u8>)]| records.iter().map(|(_, bytes)| bytes.len()).sum();
+        let (first, rest) = bytes.split_at(1);
+        measure_log(&mut run, len(first), len(rest));
+        Ok(run)
     }
 
     pub(super) fn load_definition(&mut self, hash: DefinitionHash) -> Result<()> {
@@ -222,7 +227,7 @@ pub(super) fn rebuild(
     let Some(((first_seq, first), rest)) = log.split_first() else {
         return Err("its log is empty".to_owned());
     };
-    let mut run = begin(id, plan, first, now)?;
+    let mut run = Run::from_first(id, plan, first, now, None)?;
     run.seq = first_seq + 1;
     for (seq, record) in rest {
         if *seq != run.seq {
@@ -233,35 +238,8 @@ pub(super) fn rebuild(
     Ok(run)
 }
 
-/// The run that a log's first record describes.
-pub(crate) fn begin(
-    id: RunId,
-    plan: Arc<Plan>,
-    first: &Record,
-    now: Timestamp,
-) -> Result<Run, String> {
-    match &first.event {
-        Event::Start { input, tenant, .. } => {
-            let origin = Origin {
-                input: input.clone(),
-                started_at: first.now,
-                tenant: tenant.clone(),
-            };
-            // A run without step records begins again, with its deadlines counted from now.
-            let begin = match plan.durability {
-                Durability::Step => first.now,
-                _ => now,
-            };
-            let mut scratch = Scratch::default();
-            Ok(Run::start(id, plan, origin, begin, None, &mut scratch))
-        }
-        Event::Snapshot(snapshot) => Run::from_snapshot(id, plan, Snapshot::clone(snapshot)),
-        _ => Err("its log does not begin with its start".to_owned()),
-    }
-}
-
 /// Applies one more record.
-pub(crate) fn replay(run: &mut Run, record: &Record, scratch: &mut Scratch) -> Result<(), String> {
+pub(super) fn replay(run: &mut Run, record: &Record, scratch: &mut Scratch) -> Result<(), String> {
     // A crash between a snapshot and the truncation before it cannot be: they are one batch.
     if !run.accepts(&record.event, record.now) {
         return Err(format!(

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{Deadline, Effect, Failure, Parent, Place, Run, RunId, RunStatus, StepStatus};
+use super::{Deadline, Effect, Failure, Inner, Parent, Place, Run, RunId, RunStatus, StepStatus};
 use crate::definition::Jitter;
 use crate::plan::{Plan, Retry};
 use crate::time::Timestamp;
@@ -16,7 +16,7 @@ impl Run {
         let mut doomed: Vec<u32> = Vec::new();
         // Parents have smaller numbers than their children, so one pass finds all descendants.
         for child in &self.frames {
-            let Some((parent, by)) = child.parent.get() else {
+            let Some((parent, by)) = child.parent().get() else {
                 continue;
             };
             if (parent, by) == (frame, step) || doomed.contains(&parent) {
@@ -67,10 +67,12 @@ impl Run {
 
     /// The pause before the next attempt, or `None` when there is none left.
     fn pause(&self, retry: &Retry, at: Place, failure: &Failure) -> Option<Duration> {
-        let matches = retry
-            .on
-            .as_ref()
-            .is_none_or(|names| names.contains(&failure.name));
+        // Another attempt would not find the link up either; its return is not a matter of pauses.
+        let matches = failure.name != "Offline"
+            && retry
+                .on
+                .as_ref()
+                .is_none_or(|names| names.contains(&failure.name));
         if !matches || at.attempt > retry.attempts_max {
             return None;
         }
@@ -96,7 +98,7 @@ impl Run {
             let Some(step) = plan.step(frame.block, at.step) else {
                 return;
             };
-            let parent = frame.parent.get();
+            let parent = frame.parent().get();
             if failure.step.is_none() {
                 failure.step = Some(format!("{}{}", frame.path(), step.id));
             }
@@ -151,8 +153,13 @@ impl Run {
     pub(super) fn undo_next(&mut self, plan: &Plan, effects: &mut Vec<Effect>) {
         match self.rare_mut().undo.pop() {
             Some((block, params)) => {
-                let path = Some(Arc::from("compensate/"));
-                self.enter(plan, Parent::NONE, block, Some(Box::new(params)), 0, path);
+                let inner = Inner {
+                    parent: Parent::NONE,
+                    index: 0,
+                    item: params,
+                    path: Arc::from("compensate/"),
+                };
+                self.enter(plan, block, Some(inner));
             }
             None => {
                 let failure = self.rare_mut().failing.take();
@@ -165,7 +172,7 @@ impl Run {
         let running: Vec<Place> = self.running().collect();
         effects.extend(running.into_iter().map(|at| Effect::Cancel { at }));
         self.frames.truncate(1);
-        self.agenda.clear();
+        self.worklist().clear();
         if self.changes.is_some() {
             let open: Vec<Place> = self
                 .places()

@@ -5,8 +5,8 @@
 use std::time::{Duration, Instant};
 
 use rumqttc::{
-    AckMode, BrokerSessionResumePolicy, Client, Connection, Event, Incoming, MqttOptions, Publish, QoS, RecvTimeoutError,
-    SessionMode,
+    AckMode, BrokerSessionResumePolicy, Client, Connection, Event, Incoming, MqttOptions, Publish,
+    QoS, RecvTimeoutError, SessionMode,
 };
 use serde_json::Value;
 

@@ -300,9 +300,12 @@ fn an_upgrade_is_possible_only_where_the_past_is_the_same() {
     }
     let (code_before, lines_before) = verify("before.yaml", &["run.jsonl"]);
     assert_eq!(code_before, 1);
-    assert_eq!(lines_before[0]["step"], "a");
+    assert_eq!(lines_before[0]["record"], 0);
     let reason = lines_before[0]["reason"].as_str().unwrap();
-    assert!(reason.contains("`a`") && reason.contains("`z`"), "{reason}");
+    assert!(
+        reason.contains("`work`") && reason.contains("`new`"),
+        "{reason}"
+    );
     let (code_other, lines_other) = verify("other.yaml", &["run.jsonl"]);
     assert_eq!(code_other, 1);
     assert!(

@@ -7,7 +7,8 @@ use std::process::ExitCode;
 use clap::Args;
 use flowcore::Clock as _;
 use flowcore::{
-    Engine, History, Replay, RunId, SqliteJournal, StepInfo, SystemClock, Workflow, verify_upgrade,
+    Engine, History, Replay, RunId, SqliteJournal, StepInfo, SystemClock, Upgrade, Workflow,
+    verify_upgrade,
 };
 use serde_json::json;
 
@@ -44,10 +45,10 @@ impl VerifyUpgrade {
         let mut stuck = 0;
         for (run, history) in &histories {
             match verify_upgrade(&old, &new, history)? {
-                None => println!("{}", json!({"run": run, "upgrade": "possible"})),
-                Some(obstacle) => {
+                Upgrade::Possible => println!("{}", json!({"run": run, "upgrade": "possible"})),
+                Upgrade::Impossible { record, reason } => {
                     stuck += 1;
-                    let line = json!({"run": run, "upgrade": "impossible", "step": obstacle.step, "reason": obstacle.message});
+                    let line = json!({"run": run, "upgrade": "impossible", "record": record, "reason": reason});
                     println!("{line}");
                 }
             }
