@@ -13,6 +13,7 @@ mod base64;
 mod civil;
 mod eval;
 mod function;
+mod net;
 mod operand;
 mod parse;
 mod program;
@@ -20,6 +21,7 @@ mod token;
 mod value;
 
 pub use civil::{Instant, Span};
+pub use net::Net;
 pub use program::Slot;
 pub use value::{List, Map, Text, Val};
 

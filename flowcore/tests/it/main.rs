@@ -23,5 +23,6 @@ mod plan_bytes;
 mod remote;
 mod schema;
 mod sensor;
+mod triggers;
 mod versions;
 mod waits;
