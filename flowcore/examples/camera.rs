@@ -1,5 +1,10 @@
 //! A camera's frames through detection and motion side by side, with the time that each took.
 //! The workflow is `workflows/camera.yaml`; `flowcore test` runs the tests in it.
+#![allow(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "an example that measures"
+)]
 
 use std::time::Instant;
 

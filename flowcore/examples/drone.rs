@@ -1,6 +1,7 @@
 //! A drone surveys a field: a monitor at 10 Hz and a planner once a minute run beside each other, and
 //! a low battery ends both at once. Thirty minutes of flight pass under a virtual clock. The workflow
 //! is `workflows/drone.yaml`.
+#![allow(clippy::print_stdout, reason = "an example")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};

@@ -1,5 +1,6 @@
 //! An alarm climbs three tiers: the device tries by itself, the site decides, a person approves. Each
 //! tier has a deadline, so nothing waits for ever. The workflow is `workflows/escalation.yaml`.
+#![allow(clippy::print_stdout, reason = "an example")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};

@@ -1,5 +1,6 @@
 //! Orders in a warehouse: robots are assigned, pick beside each other and meet at packing; a gripper
 //! that jams gives the reserved stock back. The workflow is `workflows/fleet.yaml`.
+#![allow(clippy::print_stdout, reason = "an example")]
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};

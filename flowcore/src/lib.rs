@@ -61,6 +61,7 @@ mod replay;
 mod run;
 mod runner;
 mod time;
+pub mod trigger;
 #[cfg(feature = "yaml")]
 mod yaml;
 

@@ -3,8 +3,11 @@
 
 mod build;
 mod testing;
+mod trigger;
 
 pub use testing::{EventDef, ExpectDef, MockDef, MocksDef, StepExpectDef, StepMoreDef, TestDef};
+
+pub use trigger::TriggerDef;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -34,6 +37,9 @@ pub struct WorkflowDef {
     /// The event that starts a run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trigger: Option<String>,
+    /// More that starts a run: events, timers, cron, MQTT topics, HTTP requests.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub triggers: Vec<TriggerDef>,
     /// What the journal keeps.
     #[serde(default, skip_serializing_if = "is_default")]
     pub durability: Durability,

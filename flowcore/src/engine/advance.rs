@@ -107,6 +107,9 @@ impl<J: Journal> Engine<J> {
             }
             self.batch.ops.clear();
         }
+        for key in self.keyed_ended.drain(..) {
+            self.keyed.remove(&key);
+        }
         self.tell();
         Ok(())
     }
@@ -321,9 +324,8 @@ impl<J: Journal> Engine<J> {
                 value,
             });
         }
-        if let Some(key) = self.keys.remove(&id) {
-            self.keyed.remove(&key);
-        }
+        // Found by its key here until the journal can find it.
+        self.keyed_ended.extend(self.keys.remove(&id));
     }
 }
 

@@ -77,6 +77,8 @@ pub struct Engine<J> {
     unkept: VecDeque<Ended>,
     keys: HashMap<RunId, Arc<str>, ByNumber>,
     keyed: HashMap<Arc<str>, RunId>,
+    /// Keys of runs that ended since the last commit.
+    keyed_ended: Vec<Arc<str>>,
     timers: BinaryHeap<Reverse<Due>>,
     queue: VecDeque<(RunId, Event, Vec<StateWrite>)>,
     batch: Batch,
@@ -173,6 +175,7 @@ impl<J: Journal> Engine<J> {
             unkept: VecDeque::new(),
             keys: HashMap::default(),
             keyed: HashMap::new(),
+            keyed_ended: Vec::new(),
             timers: BinaryHeap::new(),
             queue: VecDeque::new(),
             batch: Batch::default(),

@@ -31,6 +31,9 @@ pub(crate) fn compile(definition: WorkflowDef, lines: Lines<'_>) -> Result<Plan>
     if definition.name.trim().is_empty() {
         return Err(whole.invalid("a workflow needs a name"));
     }
+    for trigger in &definition.triggers {
+        crate::trigger::check(&definition.name, trigger)?;
+    }
     let mut compiler = Compiler {
         priority: definition.priority,
         blocks: Vec::new(),

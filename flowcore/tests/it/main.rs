@@ -3,6 +3,9 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    clippy::print_stdout,
     missing_docs,
     reason = "tests"
 )]
@@ -12,6 +15,7 @@ mod command;
 mod control;
 mod control_of_runs;
 mod drivers;
+mod expressions;
 mod faults;
 mod format;
 mod journals;
@@ -23,5 +27,6 @@ mod plan_bytes;
 mod remote;
 mod schema;
 mod sensor;
+mod triggers;
 mod versions;
 mod waits;

@@ -14,7 +14,7 @@ mod run;
 mod tee;
 mod test;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -114,7 +114,7 @@ fn main() -> ExitCode {
 }
 
 fn graph(
-    file: &PathBuf,
+    file: &Path,
     format: Format,
     history: Option<PathBuf>,
     journal: Option<(PathBuf, u64)>,
