@@ -87,6 +87,53 @@ pub enum Error {
         /// What is wrong and what would be right.
         cause: String,
     },
+    /// A file cannot be read or written.
+    #[error("cannot {action} {path}: {cause}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file or folder.
+        path: String,
+        /// What the system says.
+        cause: String,
+    },
+    /// A log's bound, or its disk, is reached.
+    #[error(
+        "{path}: no room for {needed} bytes; free space, raise the bound, or let the oldest make room"
+    )]
+    Full {
+        /// The log.
+        path: String,
+        /// What was to be written, in bytes.
+        needed: u64,
+    },
+    /// Another process has the log open.
+    #[error("{0} is open in another process; a log is for one process at a time")]
+    Locked(String),
+    /// Bytes are not what they should be.
+    #[error("{what}: {cause}")]
+    Corrupt {
+        /// What was read.
+        what: &'static str,
+        /// What is wrong with it.
+        cause: &'static str,
+    },
+    /// Options that make no sense together.
+    #[error("{what}: {cause}")]
+    Options {
+        /// What they are of.
+        what: &'static str,
+        /// What is wrong.
+        cause: &'static str,
+    },
+    /// A record is longer than the limit.
+    #[error("a record of {found} bytes, at most {limit} are allowed")]
+    RecordTooLong {
+        /// Its length.
+        found: usize,
+        /// The limit.
+        limit: usize,
+    },
     /// An event's id is longer than the limit.
     #[error("an event id of {found} bytes, at most {limit} are allowed")]
     IdTooLong {

@@ -55,6 +55,7 @@
 #![forbid(unsafe_code)]
 
 mod aggregate;
+pub mod backpressure;
 mod batch;
 mod dedup;
 mod engine;
@@ -62,12 +63,16 @@ mod error;
 mod event;
 mod key;
 mod language;
+#[cfg(feature = "spill")]
+pub mod log;
 mod metrics;
 mod output;
 mod panes;
 mod pattern;
 mod predicate;
 mod rule;
+#[cfg(feature = "spill")]
+pub mod spill;
 mod standardize;
 mod time;
 mod window;

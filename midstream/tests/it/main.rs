@@ -14,8 +14,12 @@ mod batches;
 mod command;
 mod conservation;
 mod language;
+#[cfg(feature = "spill")]
+mod log;
 mod patterns_oracle;
 mod sequences;
+#[cfg(feature = "spill")]
+mod spill;
 mod vectors;
 mod windows;
 
