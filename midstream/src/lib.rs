@@ -54,6 +54,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod agent;
 mod aggregate;
 pub mod backpressure;
 mod batch;

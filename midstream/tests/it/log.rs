@@ -70,6 +70,7 @@ fn act() -> impl Strategy<Value = Act> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
     #[test]
     fn a_log_is_a_queue_that_loses_only_its_oldest_and_counts_them(acts in prop::collection::vec(act(), 0..120)) {
         let folder = tempfile::tempdir().unwrap();

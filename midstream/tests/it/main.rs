@@ -9,6 +9,7 @@
     reason = "tests"
 )]
 
+mod agent;
 mod batches;
 #[cfg(feature = "cli")]
 mod command;
