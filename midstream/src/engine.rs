@@ -7,7 +7,7 @@ use crate::batch::{Batch, Row};
 use crate::dedup::Dedup;
 use crate::error::{Error, Result};
 use crate::event::{Event, Schema};
-use crate::metrics::{DropReason, Metrics};
+use crate::metrics::{DropReason, Metrics, RuleMetrics};
 use crate::output::Output;
 use crate::pattern::{Conditions, Matcher};
 use crate::rule::Rule;
@@ -23,7 +23,7 @@ pub const IDS_MAX: usize = 4_000_000;
 #[derive(Clone, Debug)]
 pub struct EngineBuilder {
     schemas: Vec<Schema>,
-    rules: Vec<Rule>,
+    pub(crate) rules: Vec<Rule>,
     disorder: Duration,
     dedup: Duration,
     future: Duration,
@@ -69,11 +69,17 @@ impl EngineBuilder {
         self
     }
 
+    /// The names of its rules, in order.
+    pub fn rule_names(&self) -> impl Iterator<Item = &str> {
+        self.rules.iter().map(Rule::name)
+    }
+
     /// Checks the plan and makes the engine.
     ///
     /// # Errors
     /// [`Error`] naming the rule, source or field at fault.
     pub fn build(self) -> Result<Engine> {
+        let plan = self.clone();
         repeated("sources", self.schemas.iter().map(Schema::name))?;
         repeated("rules", self.rules.iter().map(Rule::name))?;
         let mut windows = Vec::new();
@@ -91,6 +97,7 @@ impl EngineBuilder {
             }
         }
         Ok(Engine {
+            plan,
             sources: self.schemas,
             windows,
             patterns,
@@ -138,21 +145,23 @@ enum Ids {
 /// Runs rules over events in order of event time.
 #[derive(Debug)]
 pub struct Engine {
-    sources: Vec<Schema>,
-    windows: Vec<Window>,
-    patterns: Vec<Matcher>,
-    conditions: Conditions,
+    /// What it was built from.
+    pub(crate) plan: EngineBuilder,
+    pub(crate) sources: Vec<Schema>,
+    pub(crate) windows: Vec<Window>,
+    pub(crate) patterns: Vec<Matcher>,
+    pub(crate) conditions: Conditions,
     /// When time alone first changes something in a pattern.
-    patterns_due: i64,
-    dedup: Dedup,
+    pub(crate) patterns_due: i64,
+    pub(crate) dedup: Dedup,
     disorder: Duration,
     future: Duration,
     /// Events that wait for the watermark, by time and order of arrival.
-    held: BTreeMap<(Timestamp, u64), Event>,
-    arrived: u64,
-    newest: Option<Timestamp>,
-    watermark: Timestamp,
-    metrics: Metrics,
+    pub(crate) held: BTreeMap<(Timestamp, u64), Event>,
+    pub(crate) arrived: u64,
+    pub(crate) newest: Option<Timestamp>,
+    pub(crate) watermark: Timestamp,
+    pub(crate) metrics: Metrics,
 }
 
 impl Engine {
@@ -385,6 +394,39 @@ impl Engine {
             ids_forgotten: self.dedup.forgotten,
             ..self.metrics.clone()
         }
+    }
+
+    /// The counters of each rule, windows first. Linear in the keys.
+    pub fn rule_metrics(&self) -> Vec<RuleMetrics> {
+        let windows = self.windows.iter().map(|rule| {
+            let (keys, bytes) = rule.held();
+            RuleMetrics {
+                rule: rule.name().to_owned(),
+                events: rule.events,
+                outputs: rule.told,
+                keys: keys as u64,
+                partial_matches: 0,
+                state_bytes: bytes as u64,
+                dropped: rule.dropped,
+                expired: 0,
+            }
+        });
+        let patterns = self.patterns.iter().map(|rule| RuleMetrics {
+            rule: rule.name().to_owned(),
+            events: rule.events,
+            outputs: rule.told,
+            keys: rule.keys() as u64,
+            partial_matches: rule.held() as u64,
+            state_bytes: rule.bytes() as u64,
+            dropped: rule.dropped,
+            expired: rule.expired,
+        });
+        windows.chain(patterns).collect()
+    }
+
+    /// Events dropped so far, for whatever reason.
+    pub fn dropped(&self) -> u64 {
+        self.metrics.dropped.values().sum()
     }
 
     /// The time before which no event is taken.

@@ -11,6 +11,9 @@ pub enum Error {
     /// A rule or an event names a source that was not given to the builder.
     #[error("no source is called `{0}`; give its schema to Engine::builder().source(…)")]
     UnknownSource(String),
+    /// A rule is asked for that the engine does not have.
+    #[error("no rule is called `{0}`")]
+    UnknownRule(String),
     /// Two sources or two rules have one name.
     #[error("two {what} are called `{name}`; names are unique")]
     Repeated {
@@ -87,6 +90,9 @@ pub enum Error {
         /// What is wrong and what would be right.
         cause: String,
     },
+    /// A deployment cannot be read, or names something that there is not.
+    #[error("deployment: {0}")]
+    Deployment(String),
     /// A file cannot be read or written.
     #[error("cannot {action} {path}: {cause}")]
     Io {

@@ -250,6 +250,11 @@ pub struct Event {
 }
 
 impl Event {
+    /// The name of its source.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
     /// Its id, unique among all events of the engine.
     pub fn id(&self) -> &str {
         &self.id

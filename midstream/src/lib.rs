@@ -58,7 +58,10 @@ pub mod agent;
 mod aggregate;
 pub mod backpressure;
 mod batch;
+pub mod decode;
 mod dedup;
+#[cfg(feature = "deploy")]
+pub mod deploy;
 mod engine;
 mod error;
 mod event;
@@ -67,11 +70,17 @@ mod language;
 #[cfg(feature = "spill")]
 pub mod log;
 mod metrics;
+#[cfg(feature = "mqtt")]
+mod mqtt;
 mod output;
 mod panes;
 mod pattern;
 mod predicate;
+mod replan;
 mod rule;
+#[cfg(feature = "mqtt")]
+pub mod serve;
+mod snapshot;
 #[cfg(feature = "spill")]
 pub mod spill;
 mod standardize;
@@ -84,13 +93,14 @@ pub use engine::{Engine, EngineBuilder, HELD_MAX, IDS_MAX};
 pub use error::{Error, Result};
 pub use event::{EVENT_ID_BYTES_MAX, Event, FieldType, Schema, Value};
 pub use language::{DEPTH_MAX, Program, Standardize, TEXT_BYTES_MAX, parse_program, parse_rules};
-pub use metrics::{DropReason, Metrics};
+pub use metrics::{DropReason, Metrics, RuleMetrics};
 pub use output::{Found, MatchId, MatchedStep, Output};
 pub use pattern::{
     AfterMatch, Contiguity, Earlier, Element, Greed, Overflow, PartialLimits, Pattern, PatternRule,
     Step, Timeouts, all_of, any_of, group, step,
 };
 pub use predicate::{Comparison, Predicate, always, eq, ge, gt, le, lt, ne};
+pub use replan::State;
 pub use rule::{Emit, Having, Rule, SequenceRule, WindowRule};
 pub use standardize::Standardizer;
 pub use time::Timestamp;

@@ -68,3 +68,24 @@ impl Metrics {
         *self.dropped.entry(reason).or_default() += 1;
     }
 }
+
+/// The counters of one rule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleMetrics {
+    /// Its name.
+    pub rule: String,
+    /// Events that it took: that passed a window's filter, or for which a condition of a pattern held.
+    pub events: u64,
+    /// What it told.
+    pub outputs: u64,
+    /// Keys that it holds.
+    pub keys: u64,
+    /// Partial matches that it holds.
+    pub partial_matches: u64,
+    /// Bytes that it holds.
+    pub state_bytes: u64,
+    /// Events or partial matches dropped because it held too much.
+    pub dropped: u64,
+    /// Partial matches whose time was over.
+    pub expired: u64,
+}

@@ -3,9 +3,11 @@
 //! *Low-latency sliding-window aggregation in worst-case constant time*, DEBS 2017, section 2). Amortised
 //! constant time a pane.
 
+use serde::{Deserialize, Serialize};
+
 use crate::aggregate::Aggregates;
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Panes {
     /// Older panes, the oldest last: its begin, and the aggregate of it and the older panes after it.
     older: Vec<(i64, Aggregates)>,
@@ -52,6 +54,11 @@ impl Panes {
             self.older.push((start, all));
         }
         self.before_last = Aggregates::default();
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.older.len() + self.newer.len()
     }
 
     /// The begin of the oldest pane.

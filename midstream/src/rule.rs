@@ -49,6 +49,24 @@ impl Rule {
         }
     }
 
+    /// Whether it keeps of the events what the other does: what differs is only when it tells, or how much it may
+    /// hold.
+    pub(crate) fn holds_the_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Window(a), Self::Window(b)) => {
+                let like = WindowRule {
+                    having: b.having.clone(),
+                    emit: b.emit,
+                    ..a.clone()
+                };
+                like == *b
+            }
+            (Self::Sequence(a), Self::Sequence(b)) => a.clone().limits(b.limits) == *b,
+            (Self::Pattern(a), Self::Pattern(b)) => a.clone().limits(b.limits) == *b,
+            _ => false,
+        }
+    }
+
     /// The rule's name.
     pub fn name(&self) -> &str {
         match self {

@@ -7,6 +7,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::aggregate::Aggregates;
 use crate::batch::{Batch, Column, Row};
 use crate::error::{Error, Result};
@@ -44,11 +46,24 @@ pub(crate) struct Window {
     pane: i64,
     /// Events whose key was one too many.
     pub dropped: u64,
+    /// Events that a window took.
+    pub events: u64,
+    /// Outputs.
+    pub told: u64,
     passing: Vec<u32>,
     places: Vec<Option<u32>>,
 }
 
-#[derive(Debug, Default)]
+/// What is kept: with references to write it, with values to read it.
+#[derive(Debug, Serialize, Deserialize)]
+struct WindowState<K> {
+    keys: K,
+    next_end: Option<i64>,
+    pane: i64,
+    counters: [u64; 3],
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct State {
     panes: Panes,
     /// Whether the conditions held in the last window.
@@ -98,9 +113,50 @@ impl Window {
             next_end: None,
             pane: 0,
             dropped: 0,
+            events: 0,
+            told: 0,
             passing: Vec::new(),
             places: Vec::new(),
         })
+    }
+
+    /// The rule's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Keys in its windows, and bytes of their panes.
+    pub fn held(&self) -> (usize, usize) {
+        let panes: usize = self.keys.all().map(|(_, state)| state.panes.len()).sum();
+        let keys = self.keys.len() * size_of::<State>();
+        (
+            self.keys.len(),
+            keys + panes * size_of::<(i64, Aggregates)>(),
+        )
+    }
+
+    /// What is kept between events, as bytes.
+    pub fn save(&self) -> Vec<u8> {
+        let state = WindowState {
+            keys: &self.keys,
+            next_end: self.next_end,
+            pane: self.pane,
+            counters: [self.dropped, self.events, self.told],
+        };
+        rmp_serde::to_vec(&state).unwrap_or_default()
+    }
+
+    /// Goes on from what the same rule has kept; whether the bytes are that.
+    pub fn restore(&mut self, bytes: &[u8]) -> bool {
+        let Ok(state) = rmp_serde::from_slice::<WindowState<KeyTable<State>>>(bytes) else {
+            return false;
+        };
+        self.keys = state.keys;
+        self.order.clear();
+        self.next_end = state.next_end;
+        self.pane = state.pane;
+        [self.dropped, self.events, self.told] = state.counters;
+        true
     }
 
     /// Takes the next event in order of time, after [`Window::advance_to`] its time.
@@ -146,6 +202,7 @@ impl Window {
         if !(self.pane..self.pane.saturating_add(self.slide)).contains(&at) {
             self.pane = at.div_euclid(self.slide) * self.slide;
         }
+        self.events += 1;
         let start = self.pane;
         self.next_end.get_or_insert(start + self.slide);
         self.keys.at_mut(place).panes.push(start, value);
@@ -232,6 +289,7 @@ impl Window {
                 None => gone = true,
             }
             if tells {
+                self.told += 1;
                 let value = self.keys.key(*place).value();
                 let text = value.as_ref().map(Value::to_string).unwrap_or_default();
                 out.push(Output {

@@ -96,6 +96,23 @@ pub fn parse_program(text: &str, source: &str, key: Option<&str>) -> Result<Prog
     }
 }
 
+/// A condition alone, for routes.
+#[cfg(feature = "deploy")]
+pub(crate) fn parse_condition(text: &str) -> Result<Predicate> {
+    let mut parser = Parser {
+        tokens: tokens(text)?,
+        place: 0,
+        depth: 0,
+        source: String::new(),
+        key: None,
+    };
+    let condition = parser.condition()?;
+    match parser.peek() {
+        Kind::End => Ok(condition),
+        _ => parser.wrong("the condition ends before this".to_owned()),
+    }
+}
+
 struct Parser {
     tokens: Vec<Token>,
     place: usize,

@@ -174,7 +174,7 @@ impl SegmentLog {
             }
             Err(fs::TryLockError::Error(cause)) => return Err(io("lock", &path, &cause)),
         }
-        let (mark, released) = Mark::open(folder)?;
+        let (mark, released) = Mark::open(folder, "released")?;
         let mut log = Self {
             folder: folder.to_owned(),
             options,
@@ -478,7 +478,7 @@ impl Drop for SegmentLog {
 /// Says which records are released: a place and its checksum, written over in place, so that a full disk can be
 /// emptied.
 #[derive(Debug)]
-struct Mark {
+pub(crate) struct Mark {
     file: File,
     path: PathBuf,
 }
@@ -486,8 +486,8 @@ struct Mark {
 impl Mark {
     /// Opens the mark; where nothing was said, or what was said is damaged, records come again rather than not
     /// at all.
-    fn open(folder: &Path) -> Result<(Self, u64)> {
-        let path = folder.join("released");
+    pub fn open(folder: &Path, name: &str) -> Result<(Self, u64)> {
+        let path = folder.join(name);
         let opened = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -506,7 +506,7 @@ impl Mark {
         Ok((mark, released))
     }
 
-    fn write(&mut self, released: u64) -> Result<()> {
+    pub fn write(&mut self, released: u64) -> Result<()> {
         let place = released.to_le_bytes();
         let mut bytes = place.to_vec();
         bytes.extend_from_slice(&crc32c::crc32c(&place).to_le_bytes());

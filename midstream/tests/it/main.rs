@@ -14,11 +14,15 @@ mod batches;
 #[cfg(feature = "cli")]
 mod command;
 mod conservation;
+#[cfg(feature = "deploy")]
+mod deploy;
 mod language;
 #[cfg(feature = "spill")]
 mod log;
 mod patterns_oracle;
+mod replan;
 mod sequences;
+mod snapshot;
 #[cfg(feature = "spill")]
 mod spill;
 mod vectors;

@@ -16,7 +16,6 @@ use crate::options::{Options, WhenFull};
 const IN_FLIGHT_MAX: usize = 64;
 const RETRY: Duration = Duration::from_millis(500);
 const KEEP_ALIVE_SECONDS: u16 = 10;
-const SESSION_SECONDS: u32 = 3600;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -105,8 +104,7 @@ impl Queue {
 pub async fn publish_all(options: &Options, queue: &Queue) -> Result<u64, Failure> {
     let mut mqtt = MqttOptions::new(&options.client_id, (options.host.clone(), options.port));
     mqtt.set_keep_alive(KEEP_ALIVE_SECONDS)
-        .set_session_mode(SessionMode::Persistent)
-        .set_session_expiry_interval(Some(SESSION_SECONDS));
+        .set_session_mode(SessionMode::Clean);
     let (client, events) = AsyncClient::builder(mqtt).capacity(IN_FLIGHT_MAX).build();
     tokio::select! {
         () = poll(events) => Err("the connection has ended".into()),
