@@ -142,10 +142,23 @@ impl Spill {
 
     /// What waits and is written, oldest first over all classes.
     pub fn replay(&self) -> Replay {
-        let read = |class: Class| self.logs[class as usize].read_from(0).peekable();
+        self.replay_from([0; 3])
+    }
+
+    /// The same from a place of each class on.
+    pub fn replay_from(&self, places: [u64; 3]) -> Replay {
+        let read = |class: Class| {
+            let place = class as usize;
+            self.logs[place].read_from(places[place]).peekable()
+        };
         Replay {
             readers: Class::ALL.map(|class| (class, read(class))),
         }
+    }
+
+    /// The place that the next of each class gets.
+    pub fn next_sequences(&self) -> [u64; 3] {
+        Class::ALL.map(|class| self.logs[class as usize].next_sequence())
     }
 
     /// Says that what is before a place of a class has arrived where it was to go.
@@ -154,6 +167,12 @@ impl Spill {
     /// As [`SegmentLog::release`].
     pub fn release(&mut self, class: Class, sequence: u64) -> Result<()> {
         self.logs[class as usize].release(sequence)
+    }
+
+    /// Lets go of what was put and not written, as a killed process does.
+    #[cfg(feature = "mqtt")]
+    pub(crate) fn forget(&mut self) {
+        self.logs.iter_mut().for_each(SegmentLog::forget);
     }
 
     /// The counters by class.

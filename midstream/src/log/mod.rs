@@ -306,6 +306,12 @@ impl SegmentLog {
         Ok(())
     }
 
+    /// Lets go of what was appended and not written, as a killed process does.
+    #[cfg(feature = "mqtt")]
+    pub(crate) fn forget(&mut self) {
+        self.pending.clear();
+    }
+
     fn full(&self, needed: u64) -> Error {
         Error::Full {
             path: self.folder.display().to_string(),

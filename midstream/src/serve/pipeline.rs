@@ -7,7 +7,7 @@
 //! snapshot is loaded and the journal behind it processed again; the same events give the same entries in
 //! the same order, so that those which have arrived are known by their number and passed over.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ use crate::error::{Error, Result};
 use crate::log::{LogOptions, LogStats, SegmentLog, WhenFull};
 use crate::metrics::Metrics;
 use crate::serve::lane::{Lane, Target, batch};
-use crate::serve::saved;
+use crate::serve::saved::{self, State};
 use crate::spill::{Class, Replay, Spill};
 use crate::time::Timestamp;
 
@@ -57,8 +57,8 @@ pub enum Outcome {
     Refused,
 }
 
-/// Counters. `entries = delivered + already_delivered + sampled_out + refused + lost + spilled + waiting`; each of `spill` and
-/// `engine` adds up by itself.
+/// Counters of this life of the process: `entries + restored = delivered + already_delivered + sampled_out + refused
+/// + lost + spilled + waiting`; `engine`, `journal` and each of `spill` add up by themselves.
 #[derive(Clone, Debug, Serialize)]
 pub struct ServeMetrics {
     /// Messages taken, in this life of the process; without those of the journal that were processed again.
@@ -71,6 +71,8 @@ pub struct ServeMetrics {
     pub engine: Metrics,
     /// What was to go to sinks.
     pub entries: u64,
+    /// What waited when the snapshot was taken from which this life began.
+    pub restored: u64,
     /// What has arrived, without what came from disk.
     pub delivered: u64,
     /// What had arrived in an earlier life of the process.
@@ -101,6 +103,7 @@ struct Counts {
     replayed_in: u64,
     rejected: BTreeMap<&'static str, u64>,
     entries: u64,
+    restored: u64,
     delivered: u64,
     already_delivered: u64,
     sampled_out: u64,
@@ -150,6 +153,8 @@ pub struct Pipeline {
     sends: f64,
     counts: Counts,
     entries: Vec<Entry>,
+    /// Entries that went to disk after the snapshot from which this life began: sink and number.
+    on_disk: HashSet<(usize, u64)>,
 }
 
 impl Pipeline {
@@ -174,8 +179,8 @@ impl Pipeline {
             .map(|(name, sink)| Lane::open(name, sink, folder))
             .collect::<Result<_>>()?;
         let saved = folder.join("snapshot");
-        let (engine, from) = match saved::load(&saved)? {
-            None => (deployment.engine()?.build()?, 0),
+        let (engine, from, spilled) = match saved::load(&saved)? {
+            None => (deployment.engine()?.build()?, 0, [0; 3]),
             Some(found) => {
                 for state in found.lanes {
                     if let Some(lane) = lanes.iter_mut().find(|lane| lane.name == state.name) {
@@ -183,7 +188,7 @@ impl Pipeline {
                     }
                 }
                 let engine = deployment.engine()?.restore(&found.engine)?;
-                (engine, found.journal)
+                (engine, found.journal, found.spill)
             }
         };
         let topics = deployment
@@ -211,7 +216,19 @@ impl Pipeline {
             sends: 0.0,
             counts: Counts::default(),
             entries: Vec::new(),
+            on_disk: HashSet::new(),
         };
+        for spilled in pipeline.spill.replay_from(spilled) {
+            // What is damaged is counted by its log.
+            let Ok(spilled) = spilled else { continue };
+            if let Some(spilt) = Spilt::read(&spilled.record.bytes)
+                && let Some(place) = pipeline.lanes.iter().position(|l| l.name == spilt.lane)
+            {
+                pipeline.on_disk.insert((place, spilt.number));
+            }
+        }
+        let waiting = pipeline.lanes.iter().map(|lane| lane.waiting.len() as u64);
+        pipeline.counts.restored = waiting.sum();
         for record in pipeline.journal.read_from(from) {
             let record = record?;
             let Some((source, payload)) = pipeline.split(&record.bytes) else {
@@ -221,6 +238,7 @@ impl Pipeline {
             pipeline.process(source, payload, record.at);
         }
         pipeline.lanes.iter_mut().for_each(Lane::commit);
+        pipeline.on_disk = HashSet::new();
         Ok(pipeline)
     }
 
@@ -303,7 +321,9 @@ impl Pipeline {
     fn enqueue(&mut self, mut entry: Entry, now: Timestamp) {
         self.counts.entries += 1;
         let lane = &mut self.lanes[entry.sink];
-        let Some(number) = lane.number() else {
+        let number = lane.number();
+        let on_disk = |number: &u64| self.on_disk.contains(&(entry.sink, *number));
+        let Some(number) = number.filter(|number| !on_disk(number)) else {
             self.counts.already_delivered += 1;
             return;
         };
@@ -329,10 +349,12 @@ impl Pipeline {
             lane.push(number, now, entry);
             return;
         }
-        let mut record = Vec::with_capacity(1 + lane.name.len() + entry.line.len());
-        record.push(lane.name.len().min(255) as u8);
-        record.extend_from_slice(lane.name.as_bytes());
-        record.extend_from_slice(entry.line.as_bytes());
+        let record = Spilt {
+            lane: &lane.name,
+            number,
+            line: &entry.line,
+        }
+        .write();
         match self.spill.put(entry.class, now, &record) {
             Ok(_) => self.counts.spilled += 1,
             Err(_) => self.counts.lost += 1,
@@ -367,7 +389,12 @@ impl Pipeline {
         self.commit(now)?;
         let journal = self.journal.next_sequence();
         let lanes = self.lanes.iter().map(Lane::state).collect();
-        saved::save(&self.saved, journal, lanes, &self.engine)?;
+        let state = State {
+            journal,
+            spill: self.spill.next_sequences(),
+            lanes,
+        };
+        saved::save(&self.saved, &state, &self.engine)?;
         self.journal.release(journal)
     }
 
@@ -440,14 +467,9 @@ impl Pipeline {
             };
             let place = spilled.record.sequence;
             let of = Of::Spill(spilled.class, place);
-            let record = &spilled.record.bytes;
-            let parts = record
-                .split_first()
-                .and_then(|(length, rest)| rest.split_at_checked(usize::from(*length)));
-            let lane = parts.and_then(|(name, line)| {
-                let named = |lane: &&Lane| lane.name.as_bytes() == name;
-                let lane = self.lanes.iter().find(named)?;
-                Some((lane, String::from_utf8_lossy(line).into_owned()))
+            let lane = Spilt::read(&spilled.record.bytes).and_then(|spilt| {
+                let lane = self.lanes.iter().find(|lane| lane.name == spilt.lane)?;
+                Some((lane, spilt.line.to_owned()))
             });
             if let Some((lane, mut line)) = lane
                 && let Target::Topic(topic) = &lane.target
@@ -528,6 +550,12 @@ impl Pipeline {
         self.rate.failed(now);
     }
 
+    /// Ends as a process does that is killed: what was appended and not committed is gone.
+    pub fn crash(mut self) {
+        self.journal.forget();
+        self.spill.forget();
+    }
+
     /// Says whether there is a way to the broker.
     pub fn set_link(&mut self, link: Link) {
         self.link = link;
@@ -561,10 +589,7 @@ impl Pipeline {
         change
     }
 
-    /// Changes the rules at work: see [`Engine::replace_rule`].
-    ///
-    /// # Errors
-    /// What is wrong with the rules; those of before then go on.
+    /// The engine, to change its rules at work: see [`Engine::replace_rule`].
     pub fn engine(&mut self) -> &mut Engine {
         &mut self.engine
     }
@@ -578,6 +603,7 @@ impl Pipeline {
             rejected: counts.rejected.clone(),
             engine: self.engine.metrics(),
             entries: counts.entries,
+            restored: counts.restored,
             delivered: counts.delivered,
             already_delivered: counts.already_delivered,
             sampled_out: counts.sampled_out,
@@ -599,6 +625,34 @@ impl Pipeline {
     /// The folder that it works in.
     pub fn folder(&self) -> &Path {
         self.saved.parent().unwrap_or(&self.saved)
+    }
+}
+
+/// An entry as it is on disk.
+struct Spilt<'a> {
+    lane: &'a str,
+    number: u64,
+    line: &'a str,
+}
+
+impl<'a> Spilt<'a> {
+    fn write(&self) -> Vec<u8> {
+        let mut record = self.number.to_le_bytes().to_vec();
+        record.push(self.lane.len().min(255) as u8);
+        record.extend_from_slice(self.lane.as_bytes());
+        record.extend_from_slice(self.line.as_bytes());
+        record
+    }
+
+    fn read(record: &'a [u8]) -> Option<Self> {
+        let (number, rest) = record.split_first_chunk()?;
+        let (length, rest) = rest.split_first()?;
+        let (lane, line) = rest.split_at_checked(usize::from(*length))?;
+        Some(Self {
+            lane: std::str::from_utf8(lane).ok()?,
+            number: u64::from_le_bytes(*number),
+            line: std::str::from_utf8(line).ok()?,
+        })
     }
 }
 

@@ -14,19 +14,23 @@ const MAGIC: [u8; 8] = *b"MSSERV\0\x01";
 /// Magic, length of what waits, checksum of it.
 const HEADER_BYTES: usize = 16;
 
-/// What a file holds.
-pub(crate) struct Found {
+/// What a file holds besides the engine.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct State {
     /// The first record of the journal that is not in it.
     pub journal: u64,
+    /// The first record of each class on disk that is not in it.
+    pub spill: [u64; 3],
+    pub lanes: Vec<LaneState>,
+}
+
+/// What a file holds.
+pub(crate) struct Found {
+    pub journal: u64,
+    pub spill: [u64; 3],
     pub lanes: Vec<LaneState>,
     /// The engine's snapshot.
     pub engine: Vec<u8>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct State {
-    journal: u64,
-    lanes: Vec<LaneState>,
 }
 
 fn failed(action: &'static str, path: &Path, cause: &std::io::Error) -> Error {
@@ -44,13 +48,8 @@ fn failed(action: &'static str, path: &Path, cause: &std::io::Error) -> Error {
 }
 
 /// Writes a file beside the old one, makes it durable, and puts it in the old one's place.
-pub(crate) fn save(
-    path: &Path,
-    journal: u64,
-    lanes: Vec<LaneState>,
-    engine: &Engine,
-) -> Result<()> {
-    let state = rmp_serde::to_vec(&State { journal, lanes }).map_err(|_| Error::Corrupt {
+pub(crate) fn save(path: &Path, state: &State, engine: &Engine) -> Result<()> {
+    let state = rmp_serde::to_vec(state).map_err(|_| Error::Corrupt {
         what: "what waits for the sinks",
         cause: "it cannot be written",
     })?;
@@ -110,6 +109,7 @@ pub(crate) fn load(path: &Path) -> Result<Option<Found>> {
     bytes.drain(..end);
     Ok(Some(Found {
         journal: state.journal,
+        spill: state.spill,
         lanes: state.lanes,
         engine: bytes,
     }))

@@ -20,8 +20,12 @@ mod language;
 #[cfg(feature = "spill")]
 mod log;
 mod patterns_oracle;
+#[cfg(feature = "mqtt")]
+mod pipeline;
 mod replan;
 mod sequences;
+#[cfg(all(feature = "mqtt", feature = "cli"))]
+mod serve;
 mod snapshot;
 #[cfg(feature = "spill")]
 mod spill;
