@@ -225,6 +225,11 @@ impl<'de, T: Deserialize<'de> + Default> Deserialize<'de> for KeyTable<T> {
 }
 
 impl<T> KeyTable<T> {
+    /// Whether there is such a place.
+    pub fn has(&self, place: u32) -> bool {
+        (place as usize) < self.entries.len()
+    }
+
     /// What is kept at all places, free ones among them, with their numbers.
     pub fn all(&self) -> impl Iterator<Item = (u32, &T)> {
         let entries = self.entries.iter().enumerate();

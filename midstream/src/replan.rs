@@ -88,6 +88,7 @@ impl Engine {
         }
         self.plan = fresh.plan;
         self.windows = fresh.windows;
+        self.joins = fresh.joins;
         self.patterns = fresh.patterns;
         self.conditions = fresh.conditions;
         self.patterns_due = i64::MIN;

@@ -13,15 +13,19 @@ use serde::ser::SerializeTuple;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::dedup::Dedup;
+use crate::derive::Derive;
 use crate::engine::{Engine, EngineBuilder, HELD_MAX};
 use crate::error::{Error, Result};
 use crate::event::{EVENT_ID_BYTES_MAX, Event, Value};
+use crate::key::Key;
 use crate::metrics::Metrics;
 use crate::output::MatchId;
 use crate::pattern::Matcher;
 use crate::rule::Rule;
+use crate::standardize::Standardizer;
+use crate::table::SavedTable;
 use crate::time::Timestamp;
-use crate::window::Window;
+use crate::watermark::SavedClocks;
 
 /// Magic and version.
 const MAGIC: [u8; 8] = *b"MSSNAP\0\x01";
@@ -37,6 +41,13 @@ struct Saved {
     ids_forgotten: u64,
     held: Vec<Held>,
     rules: BTreeMap<String, SavedRule>,
+    clocks: SavedClocks,
+    tables: BTreeMap<String, SavedTable>,
+    /// What derived fields were learnt from, in the order of the plan.
+    learnt: Vec<Vec<(Key, Standardizer)>>,
+    late: Vec<Event>,
+    taken: Vec<u64>,
+    told: BTreeMap<Arc<str>, u64>,
 }
 
 /// An event that waits for the watermark.
@@ -148,7 +159,8 @@ impl Engine {
     /// Writes all that the engine holds. Linear in it; ids are not copied.
     ///
     /// # Errors
-    /// [`Error::Io`], [`Error::Full`] where it cannot be written.
+    /// [`Error::Io`], [`Error::Full`] where it cannot be written; [`Error::Rule`] for a rule of `MATCH_RECOGNIZE`, whose
+    /// state has no form on disk.
     pub fn snapshot(&self, out: impl Write) -> Result<()> {
         let held = self.held.iter();
         let held = held.map(|((_, arrived), event)| Held {
@@ -159,12 +171,17 @@ impl Engine {
             values: event.values.clone(),
         });
         let mut rules = BTreeMap::new();
+        // Other tables are the plan's.
+        let tables = self.tables.iter();
+        let tables = tables.filter(|(_, table)| table.follows.is_some());
         for rule in &self.plan.rules {
-            if let Some(state) = self.save_rule(rule.name()) {
-                let definition = definition(rule);
-                let saved = SavedRule { definition, state };
-                rules.insert(rule.name().to_owned(), saved);
-            }
+            let state = self.save_rule(rule.name()).ok_or_else(|| Error::Rule {
+                rule: rule.name().to_owned(),
+                cause: "what it holds cannot be part of a snapshot",
+            })?;
+            let definition = definition(rule);
+            let saved = SavedRule { definition, state };
+            rules.insert(rule.name().to_owned(), saved);
         }
         let saved = Saved {
             newest: self.newest,
@@ -174,6 +191,14 @@ impl Engine {
             ids_forgotten: self.dedup.forgotten,
             held: held.collect(),
             rules,
+            clocks: self.clocks.save(),
+            tables: tables
+                .map(|(name, table)| (name.clone(), table.save()))
+                .collect(),
+            learnt: self.derives.iter().map(Derive::save).collect(),
+            late: self.late.iter().cloned().collect(),
+            taken: self.taken.clone(),
+            told: self.told.clone(),
         };
         let mut out = Summing {
             out,
@@ -207,15 +232,22 @@ impl Engine {
 impl Engine {
     /// What a rule keeps between events.
     pub(crate) fn save_rule(&self, name: &str) -> Option<Vec<u8>> {
-        let mut windows = self.windows.iter().filter(|rule| rule.name() == name);
-        let mut patterns = self.patterns.iter().filter(|rule| rule.name() == name);
-        let window = windows.next().map(Window::save);
-        window.or_else(|| patterns.next().map(Matcher::save))
+        if let Some(rule) = self.windows.iter().find(|rule| rule.name() == name) {
+            return rule.save();
+        }
+        if let Some(rule) = self.joins.iter().find(|rule| rule.name() == name) {
+            return rule.save();
+        }
+        let pattern = self.patterns.iter().find(|rule| rule.name() == name);
+        pattern.map(Matcher::save)
     }
 
     /// Goes on from what a rule has kept; whether the bytes are that.
     pub(crate) fn restore_rule(&mut self, name: &str, state: &[u8]) -> bool {
         if let Some(rule) = self.windows.iter_mut().find(|rule| rule.name() == name) {
+            return rule.restore(state);
+        }
+        if let Some(rule) = self.joins.iter_mut().find(|rule| rule.name() == name) {
             return rule.restore(state);
         }
         let mut patterns = self.patterns.iter_mut();
@@ -279,6 +311,26 @@ impl EngineBuilder {
                 return Err(corrupt("a rule's state is none"));
             }
         }
+        for (name, saved) in saved.tables {
+            if let Some(table) = engine.tables.get_mut(&name)
+                && table.follows.is_some()
+                && !table.restore(saved)
+            {
+                return Err(corrupt("a table's rows are none"));
+            }
+        }
+        let learnt = engine.derives.iter_mut().zip(saved.learnt);
+        for (derive, learnt) in learnt {
+            if !derive.restore(learnt) {
+                return Err(corrupt("what was learnt of a field is none"));
+            }
+        }
+        engine.clocks.restore(saved.clocks);
+        engine.late = saved.late.into_iter().take(engine.late_kept).collect();
+        for (taken, saved) in engine.taken.iter_mut().zip(saved.taken) {
+            *taken = saved;
+        }
+        engine.told = saved.told;
         engine.newest = saved.newest;
         engine.watermark = saved.watermark;
         engine.arrived = saved.arrived;

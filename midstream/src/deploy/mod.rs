@@ -34,9 +34,11 @@ use crate::backpressure::{Ladder, LadderOptions};
 use crate::decode::{Decoder, Format};
 use crate::engine::{Engine, EngineBuilder};
 use crate::error::{Error, Result};
-use crate::event::{FieldType, Schema};
-use crate::language::parse_rules;
+use crate::event::{FieldType, Schema, Value};
+use crate::language::parse_program;
 use crate::spill::{Class, SpillOptions};
+use crate::table::Table;
+use crate::time::Timestamp;
 
 pub use period::Period;
 pub use route::{Entry, Router};
@@ -59,6 +61,9 @@ pub struct Deployment {
     pub engine: EngineOptions,
     /// Where events come from, by name.
     pub sources: BTreeMap<String, Source>,
+    /// Tables that events are enriched from and joined with, by name.
+    #[serde(default)]
+    pub tables: BTreeMap<String, TableOptions>,
     /// The rules, as text.
     #[serde(default)]
     pub rules: String,
@@ -152,6 +157,49 @@ fn default_id() -> String {
 
 fn default_time() -> String {
     "at".to_owned()
+}
+
+/// A table that events are enriched from and joined with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TableOptions {
+    /// The field by which rows are told apart.
+    pub key: String,
+    /// Its fields: `float`, `int`, `bool` or `text`.
+    pub fields: BTreeMap<String, FieldType>,
+    /// Rows that are there from the beginning of time.
+    #[serde(default)]
+    pub rows: Vec<BTreeMap<String, Value>>,
+    /// Each event of this source is the row of its key from its time on.
+    #[serde(default)]
+    pub follows: Option<String>,
+    /// How long a row counts; default for ever.
+    #[serde(default)]
+    pub lifetime: Option<Period>,
+}
+
+impl TableOptions {
+    fn table(&self, name: &str) -> Result<Table> {
+        let fields = self.fields.iter();
+        let schema = fields.fold(Schema::new(name), |schema, (field, kind)| {
+            schema.field(field, *kind)
+        });
+        let mut table = Table::new(schema, &self.key)?;
+        if let Some(source) = &self.follows {
+            table = table.follows(source);
+        }
+        if let Some(lifetime) = self.lifetime {
+            table = table.lifetime(lifetime.duration());
+        }
+        for row in &self.rows {
+            let values = row
+                .iter()
+                .map(|(field, value)| (field.as_str(), value.clone()));
+            let values: Vec<_> = values.collect();
+            table.put(Timestamp::from_millis(i64::MIN), &values)?;
+        }
+        Ok(table)
+    }
 }
 
 /// Where things go.
@@ -338,8 +386,18 @@ impl Deployment {
         for schema in self.schemas().into_values() {
             builder = builder.source(schema);
         }
+        for (name, options) in &self.tables {
+            builder = builder.table(options.table(name)?);
+        }
         let first = self.sources.keys().next().map_or("", String::as_str);
-        for rule in parse_rules(&self.rules, first)? {
+        let program = parse_program(&self.rules, first, None)?;
+        for statement in program.standardize {
+            builder = builder.standardize(first, statement, None);
+        }
+        for enrich in &program.enrich {
+            builder = builder.enrich(&enrich.source, &enrich.table, &enrich.on);
+        }
+        for rule in program.rules {
             builder = builder.rule(rule);
         }
         Ok(builder)

@@ -9,9 +9,10 @@ use crate::decode::Rejection;
 use crate::deploy::Deployment;
 use crate::error::{Error, Result};
 use crate::event::{Event, Schema};
-use crate::language::parse_condition;
+use crate::language::parse_rules;
 use crate::output::{Found, Output};
 use crate::predicate::Compiled;
+use crate::rule::Rule;
 use crate::spill::Class;
 
 /// Something for a sink.
@@ -106,11 +107,10 @@ impl Router {
                 let schema = router.schemas.get(source);
                 let schema =
                     schema.ok_or_else(|| wrong(format!("no source is called `{source}`")))?;
-                let condition = route.condition.as_deref().map(|text| {
-                    parse_condition(text)?
-                        .compile(schema)
-                        .map_err(|cause| wrong(format!("where: {cause}")))
-                });
+                let condition = route
+                    .condition
+                    .as_deref()
+                    .map(|text| condition(text, schema).map_err(|cause| wrong(cause.to_string())));
                 router
                     .events
                     .push((source.clone(), condition.transpose()?, target));
@@ -217,5 +217,14 @@ impl Router {
                 });
             }
         }
+    }
+}
+
+/// A condition on the fields of a source.
+fn condition(text: &str, schema: &Schema) -> Result<Compiled> {
+    let rule = format!("SELECT * FROM \"{}\" WHERE {text}", schema.name());
+    match parse_rules(&rule, schema.name())?.as_slice() {
+        [Rule::Select(rule)] if rule.within.is_none() => rule.filter.compile(schema),
+        _ => Err(Error::Deployment(format!("`{text}` is no condition"))),
     }
 }

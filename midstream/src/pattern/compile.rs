@@ -5,13 +5,14 @@ use std::collections::{HashMap, HashSet};
 
 use crate::error::{Error, Result};
 use crate::event::Schema;
+use crate::expression::{Leaf, Place};
 use crate::pattern::automaton::{
-    Automaton, Closure, ClosureId, Condition, ConditionId, EarlierCondition, Ignore, Leave, Over,
-    Wait, WaitId,
+    Automaton, Closure, ClosureId, Condition, ConditionId, Ignore, Leave, Over, PickFrom, Wait,
+    WaitId,
 };
-use crate::pattern::earlier::Pick;
+use crate::pattern::earlier::Earlier;
 use crate::pattern::plan::{Body, Contiguity, Element, Greed, Part, Pattern, PatternRule, Step};
-use crate::predicate::Predicate;
+use crate::predicate::{Predicate, place};
 use crate::time::millis;
 
 /// The most states of one rule's automaton; `{n,m}` and `ALL OF` need one for each count and subset.
@@ -276,56 +277,67 @@ impl<'a> Compiler<'a> {
             name: step.name.as_str().into(),
             bit: bit as u8,
             earlier: Vec::new(),
+            picks: Vec::new(),
         });
         self.pending.push((id, step));
         Ok(id)
     }
 
     fn resolve_earlier(&mut self) -> Result<()> {
-        for (id, step) in &self.pending {
+        let pending = std::mem::take(&mut self.pending);
+        for (id, step) in &pending {
             let schema = crate::engine::schema(self.schemas, &step.source)?;
-            let mut resolved = Vec::with_capacity(step.earlier.len());
-            for test in &step.earlier {
-                let mut steps = Vec::new();
-                for (other, named) in &self.pending {
-                    if named.name != test.with.step {
-                        continue;
+            let mut picks = Vec::new();
+            let mut compiled = Vec::with_capacity(step.earlier.len());
+            for condition in &step.earlier {
+                compiled.push(condition.compile_with(&mut |leaf| match leaf {
+                    Leaf::Earlier(earlier) => {
+                        picks.push(self.pick(earlier, &pending)?);
+                        Ok(Place::Slot(picks.len() - 1))
                     }
-                    let slot = match &test.with.field {
-                        None => 0,
-                        Some(field) => {
-                            let place =
-                                crate::engine::schema(self.schemas, &named.source)?.index(field)?;
-                            let kept = self.program.kept.entry(named.source.clone()).or_default();
-                            kept.iter()
-                                .position(|known| *known == place)
-                                .unwrap_or_else(|| {
-                                    kept.push(place);
-                                    kept.len() - 1
-                                })
-                        }
-                    };
-                    steps.push((*other, slot));
-                }
-                if steps.is_empty() {
-                    return Err(Error::UnknownStep {
-                        rule: self.rule.name.clone(),
-                        step: test.with.step.clone(),
-                    });
-                }
-                resolved.push(EarlierCondition {
-                    field: schema.index(&test.field)?,
-                    comparison: test.comparison,
-                    steps,
-                    pick: test.with.pick,
-                    times: test.with.times,
-                    plus: test.with.plus,
-                    none_holds: test.with.none_holds && test.with.pick != Pick::Count,
-                });
+                    other => place(schema, other),
+                })?);
             }
-            self.program.automaton.conditions[usize::from(*id)].earlier = resolved;
+            let condition = &mut self.program.automaton.conditions[usize::from(*id)];
+            condition.earlier = compiled;
+            condition.picks = picks;
         }
         Ok(())
+    }
+
+    /// Where a value of earlier steps lies; their field is kept from now on.
+    fn pick(&mut self, earlier: &Earlier, steps: &[(ConditionId, &Step)]) -> Result<PickFrom> {
+        let mut found = Vec::new();
+        for (other, named) in steps {
+            if named.name != earlier.step {
+                continue;
+            }
+            let slot = match &earlier.field {
+                None => 0,
+                Some(field) => {
+                    let place = crate::engine::schema(self.schemas, &named.source)?.index(field)?;
+                    let kept = self.program.kept.entry(named.source.clone()).or_default();
+                    let known = kept.iter().position(|known| *known == place);
+                    known.unwrap_or_else(|| {
+                        kept.push(place);
+                        kept.len() - 1
+                    })
+                }
+            };
+            found.push((*other, slot));
+        }
+        if found.is_empty() {
+            return Err(Error::UnknownStep {
+                rule: self.rule.name.clone(),
+                step: earlier.step.clone(),
+            });
+        }
+        Ok(PickFrom {
+            steps: found,
+            pick: earlier.pick,
+            times: earlier.times,
+            plus: earlier.plus,
+        })
     }
 
     fn continuation(&mut self, continuation: Continuation) -> ContinuationId {

@@ -51,8 +51,6 @@ pub(crate) struct Matcher {
     pub expired: u64,
     /// Events for which some condition held.
     pub events: u64,
-    /// Outputs.
-    pub told: u64,
     moves: Vec<Move>,
     fresh: Vec<(WaitId, Run)>,
     complete: Vec<Complete>,
@@ -120,7 +118,6 @@ impl Matcher {
             dropped: 0,
             expired: 0,
             events: 0,
-            told: 0,
             moves: Vec::new(),
             fresh: Vec::new(),
             complete: Vec::new(),
@@ -369,12 +366,6 @@ impl Matcher {
 
     /// Tells what is complete, lets go what an output makes void, and sets the key's timer.
     fn finish(&mut self, place: u32, now: i64, out: &mut Vec<Output>) {
-        let before = out.len();
-        self.finish_key(place, now, out);
-        self.told += (out.len() - before) as u64;
-    }
-
-    fn finish_key(&mut self, place: u32, now: i64, out: &mut Vec<Output>) {
         let key = self.keys.at_mut(place);
         if !self.complete.is_empty() || !key.complete.is_empty() {
             self.turn += 1;
@@ -550,10 +541,8 @@ impl Matcher {
         }
         if self.timeouts == Timeouts::Tell {
             let key = self.keys.key(place);
-            let before = out.len();
             self.teller
                 .tell_timeouts(key, &mut self.over, within, &self.buffer, out);
-            self.told += (out.len() - before) as u64;
         }
         for run in self.over.drain(..) {
             self.buffer.release(run.node);

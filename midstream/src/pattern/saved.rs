@@ -18,7 +18,7 @@ struct MatcherState<K, B> {
     sequence: u64,
     turn: u64,
     count: usize,
-    counters: [u64; 4],
+    counters: [u64; 3],
 }
 
 type SavedMatcher = MatcherState<KeyTable<KeyRuns>, Buffer>;
@@ -33,7 +33,7 @@ impl Matcher {
             sequence: self.sequence,
             turn: self.turn,
             count: self.count,
-            counters: [self.dropped, self.expired, self.events, self.told],
+            counters: [self.dropped, self.expired, self.events],
         };
         rmp_serde::to_vec(&state).unwrap_or_default()
     }
@@ -55,7 +55,7 @@ impl Matcher {
         self.sequence = state.sequence;
         self.turn = state.turn;
         self.count = state.count;
-        [self.dropped, self.expired, self.events, self.told] = state.counters;
+        [self.dropped, self.expired, self.events] = state.counters;
         true
     }
 

@@ -29,6 +29,8 @@ mod serve;
 mod snapshot;
 #[cfg(feature = "spill")]
 mod spill;
+#[cfg(feature = "sql")]
+mod sql;
 mod vectors;
 mod windows;
 

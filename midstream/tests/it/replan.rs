@@ -120,7 +120,7 @@ fn each_rule_has_its_counters() {
     let metrics = engine.rule_metrics();
     let counts: Vec<_> = metrics
         .iter()
-        .map(|rule| (rule.rule.as_str(), rule.events, rule.outputs))
+        .map(|rule| (rule.rule.as_str(), rule.events, rule.matched, rule.outputs))
         .collect();
-    assert_eq!(counts, [("load", 4, 1), ("up", 2, 1)]);
+    assert_eq!(counts, [("load", 4, None, 1), ("up", 4, Some(2), 1)]);
 }

@@ -23,7 +23,7 @@ impl Drop for Killed {
 fn mosquitto(folder: &Path, port: u16) -> Killed {
     let config = folder.join("mosquitto.conf");
     let text = format!(
-        "listener {port} 127.0.0.1\nallow_anonymous true\npersistence true\npersistence_location {}/\n\
+        "listener {port} 127.0.0.1\nallow_anonymous true\nuser root\npersistence true\npersistence_location {}/\n\
          max_inflight_messages 0\nmax_queued_messages 0\n",
         folder.display()
     );
@@ -142,7 +142,7 @@ state: {}/state
 engine: {{ disorder: 0ms, dedup: 1h }}
 sources:
   s: {{ topic: in/+, fields: {{ value: float }} }}
-rules: RULE all; FROM s HAVING COUNT(*) > 0 WITHIN TUMBLING WINDOW 1 SECONDS EMIT EVERY
+rules: 'RULE all: FROM s HAVING COUNT(*) > 0 WITHIN TUMBLING WINDOW 1 SECONDS EMIT EVERY'
 sinks:
   out: {{ topic: out/windows }}
 routes:
@@ -151,12 +151,7 @@ limits: {{ snapshot_every: 300ms }}
 ",
         folder.path().display()
     );
-    std::fs::write(
-        &deploy,
-        text.replace("RULE all;", "'RULE all:")
-            .replace("EMIT EVERY\n", "EMIT EVERY'\n"),
-    )
-    .unwrap();
+    std::fs::write(&deploy, text).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -3,17 +3,26 @@
 use std::time::Duration;
 
 use midstream::{
-    Aggregate, Emit, Engine, EngineBuilder, Error, Event, FieldType, Having, Output, Pattern, Rule,
-    Schema, Timeouts, Timestamp, ge, gt, lt, step,
+    Aggregate, Emit, Engine, EngineBuilder, Error, Event, FieldType, Fill, Having, Output, Pattern,
+    Rule, Schema, Table, Timeouts, Timestamp, Watermarks, aggregate, field, ge, gt, lt, step,
 };
 use proptest::prelude::*;
 
 use super::{event, schema};
 
+/// A second source, whose last event of a key is also a table's row.
+fn other() -> Schema {
+    Schema::new("t")
+        .field("key", FieldType::Text)
+        .field("limit", FieldType::Float)
+}
+
 fn builder() -> EngineBuilder {
     let ms = Duration::from_millis;
     Engine::builder()
         .source(schema())
+        .source(other())
+        .watermarks(Watermarks::BySource { idle: ms(900) })
         .disorder(ms(300))
         .dedup(ms(2000))
         .future(ms(20_000))
@@ -31,6 +40,48 @@ fn builder() -> EngineBuilder {
                 .sliding(ms(2000), ms(250))
                 .having(Having::Above(Aggregate::Avg, 4.0)),
         )
+        .rule(
+            Rule::window("session", "s")
+                .key("key")
+                .session_at_most(ms(200), ms(900))
+                .select("p90", aggregate(Aggregate::Percentile(900), field("value")))
+                .select("kinds", aggregate(Aggregate::Distinct, field("value")))
+                .select("last", aggregate(Aggregate::Last, field("key")))
+                .emit(Emit::Every),
+        )
+        .rule(
+            Rule::window("count", "s")
+                .key("key")
+                .field("value")
+                .count_sliding(5, 2, Fill::Partial)
+                .emit(Emit::Every),
+        )
+        .rule(
+            Rule::window("own", "s")
+                .key("key")
+                .field("value")
+                .sliding_each(ms(700))
+                .having(Having::Above(Aggregate::Sum, 20.0))
+                .emit(Emit::Changes),
+        )
+        .rule(
+            Rule::window("late", "s")
+                .key("key")
+                .field("value")
+                .tumbling(ms(400))
+                .lateness(ms(600))
+                .emit(Emit::Every),
+        )
+        .rule(
+            Rule::select("latest", "s")
+                .key("key")
+                .filter(gt("value", 7.0))
+                .within(ms(300)),
+        )
+        .rule(Rule::join("both", "s").with("t").key("key").within(ms(500)))
+        .table(Table::new(other(), "key").unwrap().follows("t"))
+        .enrich("s", "t", "key")
+        .keep_late(5)
         .rule(
             Rule::sequence("up")
                 .key("key")
@@ -80,6 +131,15 @@ proptest! {
         let mut now = 0;
         let events: Vec<_> = steps.iter().map(|(later, back, key, value, id)| {
             now += later;
+            if value % 4 == 1 {
+                return other()
+                    .event(
+                        &id.to_string(),
+                        Timestamp::from_millis(now - back),
+                        &[("key", format!("k{key}").as_str().into()), ("limit", f64::from(*value).into())],
+                    )
+                    .unwrap();
+            }
             event(&id.to_string(), now - back, &format!("k{key}"), f64::from(*value))
         }).collect();
         let mut whole = builder().build().unwrap();

@@ -6,6 +6,7 @@
 )]
 
 mod run;
+mod score;
 #[cfg(feature = "mqtt")]
 mod serve;
 mod table;

@@ -5,29 +5,29 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::aggregate::Aggregates;
+use crate::window::summary::Summary;
 
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Panes {
+pub(crate) struct Panes<S> {
     /// Older panes, the oldest last: its begin, and the aggregate of it and the older panes after it.
-    older: Vec<(i64, Aggregates)>,
+    older: Vec<(i64, S)>,
     /// Newer panes, the newest last.
-    newer: Vec<(i64, Aggregates)>,
+    newer: Vec<(i64, S)>,
     /// All newer panes but the last.
-    before_last: Aggregates,
+    before_last: S,
 }
 
-impl Panes {
+impl<S: Summary> Panes<S> {
     /// Adds a value to the pane that begins then, which is the newest or a newer one.
-    pub fn push(&mut self, start: i64, value: f64) {
+    pub fn push(&mut self, start: i64, input: S::Input<'_>) {
         match self.newer.last_mut() {
-            Some((last, pane)) if *last >= start => pane.push(value),
+            Some((last, pane)) if *last >= start => pane.take(input),
             _ => {
                 if let Some((_, last)) = self.newer.last() {
                     self.before_last.merge(last);
                 }
-                let mut pane = Aggregates::default();
-                pane.push(value);
+                let mut pane = S::default();
+                pane.take(input);
                 self.newer.push((start, pane));
             }
         }
@@ -45,20 +45,14 @@ impl Panes {
 
     /// Makes the newer panes the older ones.
     fn turn(&mut self) {
-        let mut all = Aggregates::default();
-        for (start, pane) in self.newer.drain(..).rev() {
+        for (start, mut pane) in self.newer.drain(..).rev() {
             // The older first, so that equal panes give equal aggregates.
-            let mut with = pane;
-            with.merge(&all);
-            all = with;
-            self.older.push((start, all));
+            if let Some((_, later)) = self.older.last() {
+                pane.merge(later);
+            }
+            self.older.push((start, pane));
         }
-        self.before_last = Aggregates::default();
-    }
-
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.older.len() + self.newer.len()
+        self.before_last = S::default();
     }
 
     /// The begin of the oldest pane.
@@ -67,16 +61,23 @@ impl Panes {
         oldest.map(|(start, _)| *start)
     }
 
-    /// All panes that begin before `end`; at most the newest does not.
-    pub fn merge_until(&self, end: i64) -> Aggregates {
+    /// All panes.
+    pub fn all(&self) -> S {
         let mut all = self
             .older
             .last()
-            .map_or_else(Aggregates::default, |(_, all)| *all);
+            .map_or_else(S::default, |(_, all)| all.clone());
         all.merge(&self.before_last);
-        if let Some((_, last)) = self.newer.last().filter(|(start, _)| *start < end) {
+        if let Some((_, last)) = self.newer.last() {
             all.merge(last);
         }
         all
+    }
+
+    /// Forgets all panes.
+    pub fn clear(&mut self) {
+        self.older.clear();
+        self.newer.clear();
+        self.before_last = S::default();
     }
 }
