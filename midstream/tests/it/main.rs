@@ -19,6 +19,7 @@ mod deploy;
 mod language;
 #[cfg(feature = "spill")]
 mod log;
+mod nexmark;
 mod patterns_oracle;
 #[cfg(feature = "mqtt")]
 mod pipeline;
@@ -32,6 +33,7 @@ mod spill;
 #[cfg(feature = "sql")]
 mod sql;
 mod vectors;
+mod window_kinds;
 mod windows;
 
 use midstream::{Event, FieldType, Schema, Timestamp, Value};
