@@ -245,9 +245,11 @@ impl Ladder {
         let up = signals.link == Link::Up;
         // A signal that is no number presses.
         let presses = !up
-            || !(signals.queue_fill <= options.queue_fill.press)
+            || signals.queue_fill.is_nan()
+            || signals.queue_fill > options.queue_fill.press
             || round_trip_ms > options.round_trip_ms.press
-            || !(signals.error_rate <= options.error_rate.press);
+            || signals.error_rate.is_nan()
+            || signals.error_rate > options.error_rate.press;
         let well = up
             && signals.queue_fill <= options.queue_fill.well
             && round_trip_ms <= options.round_trip_ms.well
@@ -321,7 +323,7 @@ impl Ladder {
 pub fn sample(id: &str, one_in: u32) -> Option<u32> {
     let one_in = one_in.max(1);
     let hash = MatchId::of(&[id]).fold();
-    (hash % u64::from(one_in) == 0).then_some(one_in)
+    hash.is_multiple_of(u64::from(one_in)).then_some(one_in)
 }
 
 /// How fast what waited is sent: raised by a step each second without a failure, halved at a failure.

@@ -205,10 +205,8 @@ impl<'de, T: Deserialize<'de> + Default> Deserialize<'de> for KeyTable<T> {
             free,
             ..Self::default()
         };
-        for place in 0..table.entries.len() {
-            if is_free[place] {
-                continue;
-            }
+        let taken = is_free.iter().enumerate().filter(|(_, free)| !**free);
+        for (place, _) in taken {
             let value = table.entries[place].key.value_ref();
             let hash = table.hash(value);
             if table.find(value, hash).is_some() {

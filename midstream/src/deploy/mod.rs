@@ -339,7 +339,8 @@ impl Deployment {
             return wrong("limits: `queue_entries` and `sync_every` are above 0".to_owned());
         }
         Ladder::new(self.backpressure)?;
-        self.engine()?.build()?;
+        // A rule whose state cannot be saved could not go on after a crash.
+        self.engine()?.build()?.snapshot(std::io::sink())?;
         self.router().map(|_| ())
     }
 

@@ -125,6 +125,8 @@ pub struct SegmentLog {
     /// Oldest first; the last one is written to.
     segments: VecDeque<Segment>,
     active: Option<File>,
+    /// Something was written to it since it was made durable.
+    unsynced: bool,
     pending: Pending,
     /// The place of the next record.
     next: u64,
@@ -180,6 +182,7 @@ impl SegmentLog {
             options,
             segments: VecDeque::new(),
             active: None,
+            unsynced: false,
             pending: Pending::default(),
             next: released,
             released,
@@ -289,6 +292,7 @@ impl SegmentLog {
             segment.newest = segment.newest.max(self.pending.newest);
         }
         self.bytes += length;
+        self.unsynced = true;
         self.pending.clear();
         Ok(())
     }
@@ -299,10 +303,13 @@ impl SegmentLog {
     /// As [`SegmentLog::flush`].
     pub fn sync(&mut self) -> Result<()> {
         self.flush()?;
-        if let (Some(file), Some(segment)) = (&self.active, self.segments.back()) {
+        if let (true, Some(file), Some(segment)) =
+            (self.unsynced, &self.active, self.segments.back())
+        {
             file.sync_data()
                 .map_err(|cause| io("sync", &segment.path, &cause))?;
         }
+        self.unsynced = false;
         Ok(())
     }
 
