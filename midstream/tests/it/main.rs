@@ -19,6 +19,7 @@ mod patterns_oracle;
 mod sequences;
 #[cfg(feature = "sql")]
 mod sql;
+mod tables;
 mod vectors;
 mod window_kinds;
 mod windows;
