@@ -32,6 +32,7 @@ mod snapshot;
 mod spill;
 #[cfg(feature = "sql")]
 mod sql;
+mod tables;
 mod vectors;
 mod window_kinds;
 mod windows;
