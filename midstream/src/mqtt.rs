@@ -6,6 +6,8 @@
 //! and an old acknowledgement would be taken for another message. Messages go out at quality of service 1 on a
 //! connection without a session; what the broker has not answered is sent again.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rumqttc::{
@@ -65,10 +67,8 @@ pub(crate) struct Inbound {
     client: AsyncClient,
     pub arrivals: mpsc::UnboundedReceiver<Message>,
     task: tokio::task::JoinHandle<()>,
-    /// The connection of the newest message: acknowledgements of older ones are void.
-    connection: u64,
-    /// Acknowledgements that were void.
-    pub void: u64,
+    /// The connection that is up: acknowledgements of older ones are void.
+    connection: Arc<AtomicU64>,
 }
 
 impl Inbound {
@@ -83,28 +83,23 @@ impl Inbound {
         let (client, events) = AsyncClient::builder(mqtt).unbounded().build();
         // Bounded by the messages that are not acknowledged.
         let (told, arrivals) = mpsc::unbounded_channel();
-        let task = tokio::spawn(receive(events, client.clone(), topics, told));
+        let connection = Arc::new(AtomicU64::new(0));
+        let receive = receive(events, client.clone(), topics, told, connection.clone());
+        let task = tokio::spawn(receive);
         Self {
             client,
             arrivals,
             task,
-            connection: 0,
-            void: 0,
+            connection,
         }
     }
 
-    /// Says that a message was taken for good.
-    pub fn acknowledge(&mut self, packet: u16, connection: u64) {
-        self.connection = self.connection.max(connection);
-        let ack = ManualAck::PubAck(rumqttc::PubAck::new(packet, None));
-        if connection < self.connection || self.client.try_manual_ack(ack).is_err() {
-            self.void += 1;
+    /// Says that a message was taken for good. Where its connection is gone the broker sends it again.
+    pub fn acknowledge(&self, packet: u16, connection: u64) {
+        if connection == self.connection.load(Ordering::Relaxed) {
+            let ack = ManualAck::PubAck(rumqttc::PubAck::new(packet, None));
+            let _ = self.client.try_manual_ack(ack);
         }
-    }
-
-    /// Notes that a new connection is up.
-    pub fn saw(&mut self, connection: u64) {
-        self.connection = self.connection.max(connection);
     }
 }
 
@@ -119,15 +114,15 @@ async fn receive(
     client: AsyncClient,
     topics: Vec<String>,
     told: mpsc::UnboundedSender<Message>,
+    connection: Arc<AtomicU64>,
 ) {
     let mut retry = RETRY_FIRST;
-    let mut connection = 0;
     loop {
         match events.poll().await {
             Ok(Event::Incoming(Incoming::Publish(publish))) => {
                 let message = Message {
                     publish,
-                    connection,
+                    connection: connection.load(Ordering::Relaxed),
                 };
                 if told.send(message).is_err() {
                     return;
@@ -135,7 +130,7 @@ async fn receive(
             }
             Ok(Event::Incoming(Incoming::ConnAck(answer))) => {
                 retry = RETRY_FIRST;
-                connection += 1;
+                connection.fetch_add(1, Ordering::Relaxed);
                 if !answer.session_present {
                     for topic in &topics {
                         let _ = client.try_subscribe(topic.clone(), QoS::AtLeastOnce);
@@ -144,6 +139,7 @@ async fn receive(
             }
             Ok(_) => {}
             Err(_) => {
+                connection.fetch_add(1, Ordering::Relaxed);
                 sleep(retry).await;
                 retry = (retry * 2).min(RETRY_LAST);
             }

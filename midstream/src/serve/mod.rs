@@ -152,7 +152,6 @@ impl Station {
 
     /// Takes a message; one for which there is no room stays, unacknowledged, and nothing else is taken.
     fn take(&mut self, message: Message) -> Result<()> {
-        self.inbound.saw(message.connection);
         let publish = &message.publish;
         let topic = String::from_utf8_lossy(&publish.topic);
         let source = self
