@@ -56,6 +56,7 @@ mod db;
 mod document;
 mod error;
 mod event;
+pub mod inspect;
 mod leaf;
 pub mod list;
 mod path;

@@ -216,12 +216,6 @@ pub trait Rows: Send {
     /// As [`document`](Self::document).
     fn meta(&self, key: &str) -> Result<Option<i64>>;
 
-    /// All numbers of the store.
-    ///
-    /// # Errors
-    /// As [`document`](Self::document).
-    fn numbers(&self) -> Result<Vec<(String, i64)>>;
-
     /// The last numbers that were given.
     ///
     /// # Errors
