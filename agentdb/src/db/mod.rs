@@ -223,13 +223,16 @@ impl AgentDb {
         Ok(())
     }
 
-    /// Reads what was committed.
+    /// Reads what was committed: one state of it.
     fn rows<T>(&self, read: impl FnOnce(&dyn Rows) -> Result<T>) -> Result<T> {
         match &self.inner.reader {
             Some(reader) => {
                 let reader: MutexGuard<'_, _> =
                     reader.lock().unwrap_or_else(PoisonError::into_inner);
-                read(&**reader)
+                reader.start()?;
+                let result = read(&**reader);
+                reader.end();
+                result
             }
             None => {
                 let writer = self.inner.shared.lock();

@@ -435,6 +435,17 @@ impl Rows for Sqlite {
             .optional()?)
     }
 
+    fn start(&self) -> Result<()> {
+        self.connection.prepare_cached("BEGIN")?.execute([])?;
+        Ok(())
+    }
+
+    fn end(&self) {
+        // Where it fails nothing is begun.
+        let ended = self.connection.prepare_cached("COMMIT");
+        let _ = ended.and_then(|mut statement| statement.execute([]));
+    }
+
     fn last(&self) -> Result<Last> {
         // The second is what AUTOINCREMENT remembers: the place of an event that expired is not given anew.
         let sql = "SELECT (SELECT coalesce(max(changed), 0) FROM agent_state),

@@ -44,25 +44,39 @@ pub fn run(folder: &Path, print: &dyn Fn(Value)) -> Result<(), Failure> {
         ("immediate", Durability::Immediate, 1_000),
         ("group, one writer", GROUP, 1_000),
     ] {
-        let mut db = AgentDb::open(folder.join(format!("{name}.db")), options().durability(durability))?;
+        let mut db = AgentDb::open(
+            folder.join(format!("{name}.db")),
+            options().durability(durability),
+        )?;
         let mut times = Vec::with_capacity(commits);
         for n in 0..commits {
             let ((), time) = timed(|| commit(&mut db, n % 100, n as i64))?;
             times.push(time);
         }
         let (p50, p99) = Times::of(times).p50_p99();
-        print(json!({"what": "commit", "level": name, "commits": commits, "us_p50": p50, "us_p99": p99}));
+        print(
+            json!({"what": "commit", "level": name, "commits": commits, "us_p50": p50, "us_p99": p99}),
+        );
     }
     for (name, each, under_way) in [
         ("group, 8 writers, each waits for each commit", 1_000, 1),
-        ("group, 8 writers, 64 commits of each under way", 10_000, UNDER_WAY),
+        (
+            "group, 8 writers, 64 commits of each under way",
+            10_000,
+            UNDER_WAY,
+        ),
     ] {
-        let db = AgentDb::open(folder.join(format!("group-{under_way}.db")), options().durability(GROUP))?;
+        let db = AgentDb::open(
+            folder.join(format!("group-{under_way}.db")),
+            options().durability(GROUP),
+        )?;
         let start = Instant::now();
         let threads: Vec<_> = (0..WRITERS)
             .map(|writer| {
                 let db = db.clone();
-                std::thread::spawn(move || write(db, writer, each, under_way).map_err(|e| e.to_string()))
+                std::thread::spawn(move || {
+                    write(db, writer, each, under_way).map_err(|e| e.to_string())
+                })
             })
             .collect();
         // So that only those that write are waited for.
@@ -72,8 +86,10 @@ pub fn run(folder: &Path, print: &dyn Fn(Value)) -> Result<(), Failure> {
         }
         let seconds = start.elapsed().as_secs_f64();
         let commits = WRITERS * each;
-        print(json!({"what": "durable commits", "level": name, "commits": commits,
-            "per_second": (commits as f64 / seconds).round()}));
+        print(
+            json!({"what": "durable commits", "level": name, "commits": commits,
+            "per_second": (commits as f64 / seconds).round()}),
+        );
     }
     Ok(())
 }

@@ -11,7 +11,10 @@ use crate::{Failure, at};
 fn large() -> Result<(Schema, Document), Failure> {
     let mut schema = Schema::new("robot")
         .field("odometer", Field::PnCounter)
-        .field("tasks", Field::or_map(Field::status(&["queued", "assigned", "active", "done"])));
+        .field(
+            "tasks",
+            Field::or_map(Field::status(&["queued", "assigned", "active", "done"])),
+        );
     for n in 0..120 {
         schema = schema.field(&format!("sensor_{n:03}"), Field::Lww);
     }
@@ -37,9 +40,16 @@ pub fn delta(print: &dyn Fn(Value)) -> Result<(), Failure> {
     let old: Context = document.context().clone();
     for round in 0..1_000_usize {
         let before = document.context().clone();
-        let mut edit = document.edit(&schema, ReplicaId::new(42), Stamp::at(at(round as i64 * 100)));
+        let mut edit = document.edit(
+            &schema,
+            ReplicaId::new(42),
+            Stamp::at(at(round as i64 * 100)),
+        );
         let sensor = format!("sensor_{:03}", round * 7 % 120);
-        edit.set(&sensor, json!({"value": round, "unit": "celsius", "quality": "good", "at": 1_790_000_000_i64}))?;
+        edit.set(
+            &sensor,
+            json!({"value": round, "unit": "celsius", "quality": "good", "at": 1_790_000_000_i64}),
+        )?;
         edit.add("odometer", 3)?;
         let status = ["assigned", "active", "done"][round / 60 % 3];
         edit.status(&format!("tasks/weld_{}", round % 60), status)?;
@@ -51,9 +61,11 @@ pub fn delta(print: &dyn Fn(Value)) -> Result<(), Failure> {
         }
     }
     sizes.sort_unstable();
-    print(json!({"what": "delta of 3 fields", "state_bytes": state, "document_bytes": document.encode().len(),
+    print(
+        json!({"what": "delta of 3 fields", "state_bytes": state, "document_bytes": document.encode().len(),
         "bytes_p50": sizes[sizes.len() / 2], "bytes_max": sizes[sizes.len() - 1],
-        "bytes_for_one_who_is_far_behind": far, "compressed": false}));
+        "bytes_for_one_who_is_far_behind": far, "compressed": false}),
+    );
     Ok(())
 }
 
@@ -72,7 +84,9 @@ pub fn overwrites(count: u64, print: &dyn Fn(Value)) -> Result<(), Failure> {
         }
     }
     let seconds = start.elapsed().as_secs_f64();
-    print(json!({"what": "overwrites", "engine": "edgeweave-agentdb", "count": count, "seconds": seconds,
-        "bytes": document.encode().len(), "bytes_after_1000": after_a_thousand}));
+    print(
+        json!({"what": "overwrites", "engine": "edgeweave-agentdb", "count": count, "seconds": seconds,
+        "bytes": document.encode().len(), "bytes_after_1000": after_a_thousand}),
+    );
     Ok(())
 }

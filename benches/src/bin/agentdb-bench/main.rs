@@ -20,6 +20,7 @@ use agentdb::{Field, Options, ReplicaId, Schema, Timestamp};
 use clap::Parser;
 use serde_json::{Value, json};
 
+/// Whatever stops the bench.
 pub type Failure = Box<dyn std::error::Error>;
 
 /// Measures agentdb.
@@ -67,19 +68,25 @@ fn run(args: &Args) -> Result<(), Failure> {
         true => println!("{line}"),
         false => {
             let fields = line.as_object().into_iter().flatten();
-            let words: Vec<String> = fields.map(|(name, value)| format!("{name} {value}")).collect();
+            let words: Vec<String> = fields
+                .map(|(name, value)| format!("{name} {value}"))
+                .collect();
             println!("{}", words.join("  "));
         }
     };
     let wanted = |part: &str| args.only.is_empty() || args.only.iter().any(|only| only == part);
     let folder = tempfile::tempdir_in(&args.dir)?;
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    print(json!({"what": "machine", "cores": cores, "fsync_us_p50": micros(commits::raw_fsync(folder.path())?)}));
+    print(
+        json!({"what": "machine", "cores": cores, "fsync_us_p50": micros(commits::raw_fsync(folder.path())?)}),
+    );
     if wanted("commits") {
         commits::run(folder.path(), &print)?;
     }
     if wanted("reads") {
-        let sizes = [100, 10_000, 100_000].into_iter().filter(|size| *size <= args.agents);
+        let sizes = [100, 10_000, 100_000]
+            .into_iter()
+            .filter(|size| *size <= args.agents);
         for size in sizes {
             reads::run(folder.path(), size, &print)?;
         }

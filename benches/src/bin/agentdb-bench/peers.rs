@@ -13,7 +13,9 @@ use crate::Failure;
 pub fn overwrites(count: u64, print: &dyn Fn(Value)) -> Result<(), Failure> {
     let tell = |engine: &str, start: Instant, bytes: usize| {
         let seconds = start.elapsed().as_secs_f64();
-        print(json!({"what": "overwrites", "engine": engine, "count": count, "seconds": seconds, "bytes": bytes}));
+        print(
+            json!({"what": "overwrites", "engine": engine, "count": count, "seconds": seconds, "bytes": bytes}),
+        );
     };
 
     let start = Instant::now();
@@ -23,7 +25,9 @@ pub fn overwrites(count: u64, print: &dyn Fn(Value)) -> Result<(), Failure> {
         let mut txn = doc.transact_mut();
         map.insert(&mut txn, "battery", (n % 90 + 10) as i64);
     }
-    let bytes = doc.transact().encode_state_as_update_v2(&StateVector::default());
+    let bytes = doc
+        .transact()
+        .encode_state_as_update_v2(&StateVector::default());
     tell("yrs", start, bytes.len());
 
     let start = Instant::now();

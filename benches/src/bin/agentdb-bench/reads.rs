@@ -33,7 +33,10 @@ pub fn run(folder: &Path, agents: usize, print: &dyn Fn(Value)) -> Result<(), Fa
         for n in chunk * 1_000..agents.min((chunk + 1) * 1_000) {
             let status = ["moving", "charging", "idle"][(mixed(n) >> 32) as usize % 3];
             let mut agent = tx.agent("robot", &id(n))?;
-            agent.set("battery", mixed(n) % 101)?.set("status", status)?.add("odometer", 5)?;
+            agent
+                .set("battery", mixed(n) % 101)?
+                .set("status", status)?
+                .add("odometer", 5)?;
         }
         tx.commit()?;
     }
@@ -54,7 +57,8 @@ pub fn run(folder: &Path, agents: usize, print: &dyn Fn(Value)) -> Result<(), Fa
                 }
                 let update = |db: &mut AgentDb| -> Result<(), Failure> {
                     let mut tx = db.begin(at(done as i64))?;
-                    tx.agent("robot", &id(mixed(done) % agents))?.set("battery", mixed(done + 7) % 101)?;
+                    tx.agent("robot", &id(mixed(done) % agents))?
+                        .set("battery", mixed(done + 7) % 101)?;
                     tx.commit()?;
                     Ok(())
                 };
@@ -84,10 +88,16 @@ pub fn run(folder: &Path, agents: usize, print: &dyn Fn(Value)) -> Result<(), Fa
     writer.join().map_err(|_| "the writer panicked")??;
     let rate = (updates.load(Ordering::Relaxed) as f64 / seconds).round();
     let (p50, p99) = Times::of(gets).p50_p99();
-    print(json!({"what": "get", "agents": agents, "us_p50": p50, "us_p99": p99, "updates_per_second": rate}));
+    print(
+        json!({"what": "get", "agents": agents, "us_p50": p50, "us_p99": p99, "updates_per_second": rate}),
+    );
     let (p50, p99) = Times::of(queries).p50_p99();
-    print(json!({"what": "query", "query": QUERY, "plan": query.explain(), "agents": agents, "found": found,
-        "us_p50": p50, "us_p99": p99, "updates_per_second": rate}));
-    print(json!({"what": "query without a limit", "agents": agents, "found": all.len(), "us": micros(all_time)}));
+    print(
+        json!({"what": "query", "query": QUERY, "plan": query.explain(), "agents": agents, "found": found,
+        "us_p50": p50, "us_p99": p99, "updates_per_second": rate}),
+    );
+    print(
+        json!({"what": "query without a limit", "agents": agents, "found": all.len(), "us": micros(all_time)}),
+    );
     Ok(())
 }
