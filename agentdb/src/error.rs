@@ -44,6 +44,22 @@ pub enum Error {
         /// The newest that is known.
         known: i64,
     },
+    /// The file was written by an older release, and was opened for reading alone.
+    #[error(
+        "the file has format {found}: open it once for writing, with its schemas, to bring it to format {known}"
+    )]
+    OldFormat {
+        /// The file's format.
+        found: i64,
+        /// The one that is read.
+        known: i64,
+    },
+    /// A file that was to be made is there already.
+    #[error("{} is there already: name another file", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file belongs to another program.
     #[error("{} is a SQLite file of another program: give a path of its own", path.display())]
     Foreign {
@@ -80,6 +96,20 @@ pub enum Error {
         ahead: Duration,
         /// How far it may be.
         limit: Duration,
+    },
+    /// A schema that cannot be.
+    #[error("schema: {cause}")]
+    Schema {
+        /// What is wrong.
+        cause: String,
+    },
+    /// A change from elsewhere that a field cannot make.
+    #[error("change of `{path}` refused: {cause}; nothing was changed")]
+    Patch {
+        /// Where.
+        path: String,
+        /// What is wrong.
+        cause: String,
     },
     /// A document was asked for by a schema that the store does not have.
     #[error("no schema is called `{0}`; give it to Options::schema")]

@@ -2,30 +2,26 @@
 //!
 //! # What it is
 //! [`AgentDb`] keeps documents that merge with their copies on other devices, and an append-only event log
-//! that is the offline buffer, in one SQLite file. State and events of a transaction are kept together or
-//! not at all; so are opaque records, for the journal of another library. Each field of a [`Schema`] says
-//! how it merges: [`Field::Lww`], [`Field::Max`], [`Field::Status`], [`Field::PnCounter`].
+//! that is the offline buffer. State and events of a transaction are kept together or not at all; so are
+//! opaque records, for the journal of another library. Each field of a [`Schema`] says how it merges: see
+//! [`Field`]. [`Document::delta`] is exactly what a copy lacks; it joins by [`Document::merge`] in any order.
 //!
 //! # What it is not
-//! It opens no connection, reads no clock and starts no thread: time is a parameter, and a copy of a
-//! document travels as the [`Document`] that the caller sends and [`Tx::merge`] joins. It has no protocol
-//! of its own for that, and documents have no deltas, sets, maps or lists; [`list::List`] is a text that
-//! merges by deltas and stands by itself.
+//! It reads no clock and starts no thread: time is a parameter. By default it opens no connection.
 //!
-//! # One replica, one file
-//! A [`ReplicaId`] belongs to one file for ever. A file that is brought back from an older copy, or that
-//! lost commits of [`Durability::Buffered`] in a power cut after they were sent, counts its writes anew and
-//! needs a new id: two writes under one dot would never converge.
+//! # One replica, one store
+//! A [`ReplicaId`] belongs to one store. The store raises its incarnation when it was not closed, when its
+//! file is another one than before, and when a peer knows writes of it that are not here, so that no write is
+//! ever named twice. What is beyond [`AgentDb::durable`] must not be sent.
 //!
 //! # On disk
-//! `agent_state(agent_id, schema, state_json, crdt_json, version, timestamp)`,
-//! `agent_events(event_id, agent_id, event_type, payload, priority, timestamp)` and
-//! `sync_log(local_seq, cloud_seq, sync_status, note)`, readable with the `sqlite3` shell; WAL mode.
+//! A SQLite file by default, whose tables the `sqlite3` shell reads: `agent_state`, `agent_events`, `sync_log`;
+//! WAL mode. FORMAT.md tells them. [`storage`] has other backends.
 //!
 //! # Limits
-//! A field of 1 MiB, an event of 1 MiB, a record of 16 MiB, ids of 512 bytes, queries of 4 KiB; a copy's
-//! clock may be an hour ahead. A query reads every document of its schema. One writer at a time: a
-//! second process waits up to five seconds.
+//! A field of 1 MiB, an event of 1 MiB, a record of 16 MiB, ids of 512 bytes, queries of 4 KiB, documents of
+//! 64 MiB; a copy's clock may be an hour ahead. One transaction at a time: others wait, a second process up to
+//! five seconds.
 //!
 //! # Example
 //! ```
@@ -56,11 +52,13 @@ mod db;
 mod document;
 mod error;
 mod event;
+pub mod inspect;
 mod leaf;
 pub mod list;
 mod path;
 mod query;
 mod schema;
+mod series;
 pub mod storage;
 mod time;
 
@@ -76,5 +74,6 @@ pub use document::{
 pub use error::{Error, Result};
 pub use event::{EVENT_BYTES_MAX, Origin, Priority, Sequence, StoredEvent, SyncStatus};
 pub use query::{Direction, QUERY_BYTES_MAX, Query};
-pub use schema::{Field, MAP_DEPTH_MAX, Schema, Wins};
+pub use schema::{Field, MAP_DEPTH_MAX, NAME_BYTES_MAX, SCHEMA_BYTES_MAX, Schema, Wins};
+pub use series::{BUCKETS_MAX, Bucket, Retained, Retention, Series};
 pub use time::Timestamp;

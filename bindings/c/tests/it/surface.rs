@@ -15,9 +15,18 @@ pub fn of(crate_root: &Path) -> BTreeSet<String> {
         .get("features")
         .and_then(|features| features.get("default"))
         .and_then(toml::Value::as_array)
-        .map(|names| names.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect())
+        .map(|names| {
+            names
+                .iter()
+                .filter_map(|name| name.as_str().map(str::to_owned))
+                .collect()
+        })
         .unwrap_or_default();
-    let mut sources = Sources { defaults, methods: BTreeMap::new(), modules: BTreeMap::new() };
+    let mut sources = Sources {
+        defaults,
+        methods: BTreeMap::new(),
+        modules: BTreeMap::new(),
+    };
     sources.load(&crate_root.join("src/lib.rs"), &crate_root.join("src"), "");
     let mut found = BTreeSet::new();
     sources.exported("", "", &mut found);
@@ -40,7 +49,10 @@ impl Sources {
     }
 
     fn take(&mut self, items: Vec<Item>, folder: &Path, path: &str) {
-        let items: Vec<Item> = items.into_iter().filter(|item| self.is_there(attributes(item))).collect();
+        let items: Vec<Item> = items
+            .into_iter()
+            .filter(|item| self.is_there(attributes(item)))
+            .collect();
         for item in &items {
             match item {
                 Item::Mod(module) => {
@@ -55,8 +67,12 @@ impl Sources {
                     }
                 }
                 Item::Impl(block) if block.trait_.is_none() => {
-                    let Type::Path(own) = &*block.self_ty else { continue };
-                    let Some(name) = own.path.segments.last() else { continue };
+                    let Type::Path(own) = &*block.self_ty else {
+                        continue;
+                    };
+                    let Some(name) = own.path.segments.last() else {
+                        continue;
+                    };
                     for item in &block.items {
                         let ImplItem::Fn(method) = item else { continue };
                         if is_public(&method.vis) && self.is_there(&method.attrs) {
@@ -73,15 +89,24 @@ impl Sources {
 
     /// Whether an item is compiled with the default features, outside of tests.
     fn is_there(&self, attributes: &[Attribute]) -> bool {
-        attributes.iter().filter(|attribute| attribute.path().is_ident("cfg")).all(|attribute| {
-            let text = attribute.meta.require_list().map(|list| list.tokens.to_string()).unwrap_or_default();
-            let text = text.replace(' ', "");
-            let feature = text.strip_prefix("feature=\"").and_then(|rest| rest.strip_suffix('"'));
-            match feature {
-                Some(feature) => self.defaults.iter().any(|name| name == feature),
-                None => text != "test" && !text.contains("feature=") && text != "fuzzing",
-            }
-        })
+        attributes
+            .iter()
+            .filter(|attribute| attribute.path().is_ident("cfg"))
+            .all(|attribute| {
+                let text = attribute
+                    .meta
+                    .require_list()
+                    .map(|list| list.tokens.to_string())
+                    .unwrap_or_default();
+                let text = text.replace(' ', "");
+                let feature = text
+                    .strip_prefix("feature=\"")
+                    .and_then(|rest| rest.strip_suffix('"'));
+                match feature {
+                    Some(feature) => self.defaults.iter().any(|name| name == feature),
+                    None => text != "test" && !text.contains("feature=") && text != "fuzzing",
+                }
+            })
     }
 
     /// What a public module shows under `shown`.
@@ -96,7 +121,11 @@ impl Sources {
                     let mut names = Vec::new();
                     leaves(&import.tree, &mut Vec::new(), &mut names);
                     for (from, name) in names {
-                        let from: Vec<&str> = from.iter().map(String::as_str).filter(|part| *part != "self").collect();
+                        let from: Vec<&str> = from
+                            .iter()
+                            .map(String::as_str)
+                            .filter(|part| *part != "self")
+                            .collect();
                         let below = match from.split_first() {
                             Some((&"crate", rest)) => rest.join("::"),
                             _ => joined(module, &from.join("::")),
@@ -157,7 +186,11 @@ fn joined(path: &str, name: &str) -> String {
 fn place(folder: &Path, name: &str) -> (PathBuf, PathBuf) {
     let file = folder.join(format!("{name}.rs"));
     let below = folder.join(name);
-    if file.exists() { (file, below) } else { (below.join("mod.rs"), below) }
+    if file.exists() {
+        (file, below)
+    } else {
+        (below.join("mod.rs"), below)
+    }
 }
 
 fn is_public(visibility: &Visibility) -> bool {
@@ -186,7 +219,10 @@ fn leaves(tree: &UseTree, path: &mut Vec<String>, found: &mut Vec<(Vec<String>, 
         }
         UseTree::Name(name) => found.push((path.clone(), name.ident.to_string())),
         UseTree::Rename(rename) => found.push((path.clone(), rename.ident.to_string())),
-        UseTree::Group(group) => group.items.iter().for_each(|tree| leaves(tree, path, found)),
+        UseTree::Group(group) => group
+            .items
+            .iter()
+            .for_each(|tree| leaves(tree, path, found)),
         UseTree::Glob(_) => {}
     }
 }
