@@ -3,7 +3,7 @@
 //! loops, fan-out, branches, retries and `catch`, by real kills (SIGKILL over the SQLite journal) and by
 //! simulated ones (the journal fails before or just after any commit, and everything in memory is lost).
 //!
-//! `cargo test -p edgeweave-flowcore --all-features --test it -- --ignored kills --nocapture` runs
+//! `cargo test -p edgeweave-flowcore --all-features --test it -- --ignored kill --nocapture` runs
 //! 10,000 of them and prints the figures.
 
 use std::collections::{BTreeMap, HashMap};
@@ -213,7 +213,7 @@ fn simulated_kills_lose_no_run_and_repeat_no_committed_step() {
 }
 
 #[test]
-#[ignore = "a minute: 9,700 kills"]
+#[ignore = "minutes: 9,700 kills"]
 fn many_simulated_kills_lose_nothing() {
     let figures = simulate(9_700, 2);
     println!("simulated: {figures:?}");
