@@ -11,10 +11,16 @@ pub enum Error {
     /// A rule or an event names a source that was not given to the builder.
     #[error("no source is called `{0}`; give its schema to Engine::builder().source(…)")]
     UnknownSource(String),
+    /// A rule is asked for that the engine does not have.
+    #[error("no rule is called `{0}`")]
+    UnknownRule(String),
+    /// A rule or an enrichment names a table that was not given to the builder.
+    #[error("no table is called `{0}`; give it to Engine::builder().table(…)")]
+    UnknownTable(String),
     /// Two sources or two rules have one name.
     #[error("two {what} are called `{name}`; names are unique")]
     Repeated {
-        /// `sources` or `rules`.
+        /// `sources`, `rules`, `tables` or `fields`.
         what: &'static str,
         /// The name.
         name: String,
@@ -47,6 +53,9 @@ pub enum Error {
         /// What is wrong.
         cause: &'static str,
     },
+    /// A rule's condition or value cannot stand where it stands.
+    #[error("{0}")]
+    Misplaced(&'static str),
     /// A condition refers to a step that the pattern does not have.
     #[error("rule `{rule}`: a condition refers to step `{step}`, which the pattern does not have")]
     UnknownStep {
@@ -55,9 +64,9 @@ pub enum Error {
         /// The step asked for.
         step: String,
     },
-    /// A window's slide does not divide its size.
+    /// A window has too many panes: its size by the greatest time that divides size and slide.
     #[error(
-        "rule `{rule}`: a window of {size:?} cannot slide by {slide:?}: the size must be a multiple of the slide, at most {panes_max} times"
+        "rule `{rule}`: a window of {size:?} that slides by {slide:?} has more than {panes_max} panes; take times that share a larger divisor"
     )]
     Slide {
         /// The rule.
@@ -86,6 +95,56 @@ pub enum Error {
         column: usize,
         /// What is wrong and what would be right.
         cause: String,
+    },
+    /// A deployment cannot be read, or names something that there is not.
+    #[error("deployment: {0}")]
+    Deployment(String),
+    /// A file cannot be read or written.
+    #[error("cannot {action} {path}: {cause}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file or folder.
+        path: String,
+        /// What the system says.
+        cause: String,
+    },
+    /// A log's bound, or its disk, is reached.
+    #[error(
+        "{path}: no room for {needed} bytes; free space, raise the bound, or let the oldest make room"
+    )]
+    Full {
+        /// The log.
+        path: String,
+        /// What was to be written, in bytes.
+        needed: u64,
+    },
+    /// Another process has the log open.
+    #[error("{0} is open in another process; a log is for one process at a time")]
+    Locked(String),
+    /// Bytes are not what they should be.
+    #[error("{what}: {cause}")]
+    Corrupt {
+        /// What was read.
+        what: &'static str,
+        /// What is wrong with it.
+        cause: &'static str,
+    },
+    /// Options that make no sense together.
+    #[error("{what}: {cause}")]
+    Options {
+        /// What they are of.
+        what: &'static str,
+        /// What is wrong.
+        cause: &'static str,
+    },
+    /// A record is longer than the limit.
+    #[error("a record of {found} bytes, at most {limit} are allowed")]
+    RecordTooLong {
+        /// Its length.
+        found: usize,
+        /// The limit.
+        limit: usize,
     },
     /// An event's id is longer than the limit.
     #[error("an event id of {found} bytes, at most {limit} are allowed")]

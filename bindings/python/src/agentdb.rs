@@ -5,14 +5,13 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use agentdb::{
-    Agent, Durability, Error, Field, Options, Priority, ReplicaId, Schema, Sequence, SyncStatus,
-    Timestamp,
+    Document, Durability, Error, Options, Priority, ReplicaId, Sequence, SyncStatus, Timestamp,
 };
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList};
+use pyo3::types::{PyBytes, PyDict, PyList};
 use serde_json::Value;
 
-use crate::error::{closed, system, value};
+use crate::error::{closed, other, system, value};
 use crate::json;
 
 /// Most events of one call.
@@ -35,6 +34,8 @@ enum Change {
     Mark(Sequence, SyncStatus, Option<String>),
     PutRecord(String, String, Vec<u8>),
     DeleteRecord(String, String),
+    DeleteRecords(String, String, String),
+    Merge(String, Box<Document>),
 }
 
 #[pyclass(frozen, module = "edgeweave.agentdb")]
@@ -55,44 +56,6 @@ impl AgentDb {
         .ok_or_else(|| closed("database"))?
         .map_err(raise)
     }
-}
-
-/// A field of a schema from its Python form: a name, or `{"status": [...]}`.
-fn field(kind: &Value) -> PyResult<Field> {
-    let wanted = "wanted lww, max, pn_counter, or {'status': [names in order]}";
-    match kind {
-        Value::String(name) => match name.as_str() {
-            "lww" => Ok(Field::Lww),
-            "max" => Ok(Field::Max),
-            "pn_counter" => Ok(Field::PnCounter),
-            _ => Err(value(format!("field {name:?}: {wanted}"))),
-        },
-        Value::Object(fields) => {
-            let order = fields.get("status").and_then(Value::as_array);
-            let order: Option<Vec<&str>> =
-                order.and_then(|names| names.iter().map(Value::as_str).collect());
-            match order {
-                Some(order) if fields.len() == 1 => Ok(Field::status(&order)),
-                _ => Err(value(format!("field {kind}: {wanted}"))),
-            }
-        }
-        _ => Err(value(format!("field {kind}: {wanted}"))),
-    }
-}
-
-fn schemas(described: &Bound<'_, PyDict>) -> PyResult<Vec<Schema>> {
-    let mut schemas = Vec::new();
-    for (name, fields) in described.iter() {
-        let mut schema = Schema::new(&name.extract::<String>()?);
-        let Value::Object(fields) = json::from_python(&fields)? else {
-            return Err(value(format!("schema {name}: wanted a dict of fields")));
-        };
-        for (name, kind) in &fields {
-            schema = schema.field(name, field(kind)?);
-        }
-        schemas.push(schema);
-    }
-    Ok(schemas)
 }
 
 #[pymethods]
@@ -117,7 +80,8 @@ impl AgentDb {
             }
         };
         let mut options = Options::new(ReplicaId::new(replica)).durability(durability);
-        for schema in self::schemas(schemas)? {
+        let schemas = json::from_python(schemas.as_any())?;
+        for schema in forms::agentdb::schemas(&schemas).map_err(value)? {
             options = options.schema(schema);
         }
         if let Some(seconds) = clock_ahead_max {
@@ -141,9 +105,19 @@ impl AgentDb {
         }
     }
 
-    fn get<'py>(&self, py: Python<'py>, id: &str) -> PyResult<Option<Bound<'py, PyDict>>> {
+    fn get<'py>(&self, py: Python<'py>, id: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
         let agent = self.with(py, |db| db.get(id))?;
-        agent.map(|agent| described(py, &agent)).transpose()
+        agent
+            .map(|agent| json::to_python(py, &forms::agentdb::agent(&agent)))
+            .transpose()
+    }
+
+    /// A document as another copy takes it with `Transaction.merge`.
+    fn document<'py>(&self, py: Python<'py>, id: &str) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let document = self.with(py, |db| db.document(id))?;
+        let bytes = document.map(|document| serde_json::to_vec(&document));
+        let bytes = bytes.transpose().map_err(other)?;
+        Ok(bytes.map(|bytes| PyBytes::new(py, &bytes)))
     }
 
     fn query<'py>(
@@ -154,38 +128,54 @@ impl AgentDb {
     ) -> PyResult<Bound<'py, PyList>> {
         let list = PyList::empty(py);
         for agent in self.with(py, |db| db.query(schema, text))? {
-            list.append(described(py, &agent)?)?;
+            list.append(json::to_python(py, &forms::agentdb::agent(&agent))?)?;
         }
         Ok(list)
     }
 
-    #[pyo3(signature = (after = 0, limit = 1000, *, waiting = false))]
+    #[pyo3(signature = (after = 0, limit = 1000, *, waiting = false, event_type = None))]
     fn events<'py>(
         &self,
         py: Python<'py>,
         after: i64,
         limit: usize,
         waiting: bool,
+        event_type: Option<&str>,
     ) -> PyResult<Bound<'py, PyList>> {
         if limit > EVENTS_MAX {
             return Err(value(format!("limit {limit}: at most {EVENTS_MAX}")));
         }
+        if waiting && event_type.is_some() {
+            return Err(value("waiting events are not told apart by type"));
+        }
         let after = Sequence::new(after);
-        let events = self.with(py, |db| match waiting {
-            true => db.waiting_after(after, limit),
-            false => db.events_after(after, limit),
+        let events = self.with(py, |db| match (waiting, event_type) {
+            (true, _) => db.waiting_after(after, limit),
+            (false, Some(kind)) => db.events_of_type_after(kind, after, limit),
+            (false, None) => db.events_after(after, limit),
         })?;
         let list = PyList::empty(py);
-        for event in events {
-            let dict = PyDict::new(py);
-            dict.set_item("sequence", event.sequence.get())?;
-            dict.set_item("agent", event.agent)?;
-            dict.set_item("type", event.event_type)?;
-            dict.set_item("payload", json::to_python(py, &event.payload)?)?;
-            dict.set_item("at", event.at.as_millis())?;
-            list.append(dict)?;
+        for event in &events {
+            list.append(json::to_python(py, &forms::agentdb::event(event))?)?;
         }
         Ok(list)
+    }
+
+    /// The place of the last event; 0 before the first.
+    fn last_event(&self, py: Python<'_>) -> PyResult<i64> {
+        self.with(py, |db| db.last_event().map(Sequence::get))
+    }
+
+    /// Records of a namespace behind a key, in order.
+    #[pyo3(signature = (namespace, after = "", limit = 1000))]
+    fn scan_records(
+        &self,
+        py: Python<'_>,
+        namespace: &str,
+        after: &str,
+        limit: usize,
+    ) -> PyResult<Vec<(String, Vec<u8>)>> {
+        self.with(py, |db| db.scan_records(namespace, after, limit))
     }
 
     fn waiting(&self, py: Python<'_>) -> PyResult<u64> {
@@ -221,15 +211,6 @@ impl AgentDb {
     ) -> PyResult<()> {
         self.close(py)
     }
-}
-
-fn described<'py>(py: Python<'py>, agent: &Agent) -> PyResult<Bound<'py, PyDict>> {
-    let dict = PyDict::new(py);
-    dict.set_item("id", &agent.id)?;
-    dict.set_item("state", json::to_python(py, &agent.state)?)?;
-    dict.set_item("version", agent.version)?;
-    dict.set_item("at", agent.at.as_millis())?;
-    Ok(dict)
 }
 
 /// Changes that are applied together by `commit`, or not at all.
@@ -326,6 +307,18 @@ impl Transaction {
         self.push(Change::DeleteRecord(namespace, key))
     }
 
+    /// Removes the records with keys from `from` and below `below`.
+    fn delete_records(&self, namespace: String, from_: String, below: String) -> PyResult<()> {
+        self.push(Change::DeleteRecords(namespace, from_, below))
+    }
+
+    /// Joins a document of another copy into this one's.
+    fn merge(&self, id: String, document: &[u8]) -> PyResult<()> {
+        let copy = serde_json::from_slice(document)
+            .map_err(|error| value(format!("document {id}: {error}")))?;
+        self.push(Change::Merge(id, Box::new(copy)))
+    }
+
     /// Applies all changes; the places of the events that were appended.
     fn commit(&self, py: Python<'_>) -> PyResult<Vec<i64>> {
         let changes = self.take().ok_or_else(|| closed("transaction"))?;
@@ -358,6 +351,10 @@ impl Transaction {
                         tx.put_record(&namespace, &key, &bytes)?;
                     }
                     Change::DeleteRecord(namespace, key) => tx.delete_record(&namespace, &key)?,
+                    Change::DeleteRecords(namespace, from, below) => {
+                        tx.delete_records(&namespace, &from, &below)?;
+                    }
+                    Change::Merge(id, copy) => tx.merge(&id, &copy)?,
                 }
             }
             tx.commit()?;

@@ -1,21 +1,42 @@
 //! `edgeweave.flowcore`: durable workflows whose actions are Python callables.
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::ThreadId;
+use std::time::Duration;
 
 use flowcore::{
-    ActionError, Clock, Engine as Core, Error, Journal, MemoryJournal, RunId, Runner,
-    SqliteJournal, SystemClock, Workflow,
+    ActionError, Clock, Command, Decision, Engine as Core, Error, MemoryJournal, Output, RunId,
+    RunStatus, Runner, SqliteJournal, SystemClock, Timestamp, Token, Verdict, Workflow,
 };
+use forms::flowcore::Kept;
 use pyo3::exceptions::{PyKeyboardInterrupt, PySystemExit};
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 use serde_json::Value;
 
 use crate::error::{Error as Raised, closed, other, system, value};
 use crate::json;
 
-type Running = Runner<Box<dyn Journal>>;
+type Running = Runner<Kept, Watch>;
+
+/// Longest sleep between two looks at Ctrl-C.
+const NAP: Duration = Duration::from_millis(50);
+
+/// The caller's clock, or the system's.
+#[derive(Clone)]
+struct Watch(Option<Arc<Py<PyAny>>>);
+
+impl Clock for Watch {
+    fn now(&self) -> Timestamp {
+        let told = self
+            .0
+            .as_ref()
+            .and_then(|clock| Python::attach(|py| clock.call0(py)?.extract::<i64>(py)).ok());
+        told.map_or_else(|| SystemClock.now(), Timestamp::from_millis)
+    }
+}
 
 fn raise(error: Error) -> PyErr {
     match &error {
@@ -30,7 +51,10 @@ pub struct Engine {
     /// The thread that holds the runner: an action that calls its own engine would wait for ever.
     holder: Mutex<Option<ThreadId>>,
     /// An interrupt that came while an action ran.
-    interrupt: std::sync::Arc<Mutex<Option<PyErr>>>,
+    interrupt: Arc<Mutex<Option<PyErr>>>,
+    watch: Watch,
+    /// Commands that `next_call` has not handed out yet.
+    commands: Mutex<VecDeque<Command>>,
 }
 
 impl Engine {
@@ -66,10 +90,23 @@ impl Engine {
         }
     }
 
+    /// Gives the engine something more to call.
+    fn change(
+        &self,
+        py: Python<'_>,
+        add: impl FnOnce(Core<Kept>) -> Core<Kept> + Send,
+    ) -> PyResult<()> {
+        self.with(py, |runner| {
+            let engine = runner.take().ok_or_else(|| closed("engine"))?.into_engine();
+            *runner = Some(Runner::with_clock(add(engine), self.watch.clone()));
+            Ok(())
+        })
+    }
+
     fn engine<R: Send>(
         &self,
         py: Python<'_>,
-        work: impl FnOnce(&mut Core<Box<dyn Journal>>) -> flowcore::Result<R> + Send,
+        work: impl FnOnce(&mut Core<Kept>) -> flowcore::Result<R> + Send,
     ) -> PyResult<R> {
         self.with(py, |runner| {
             let runner = runner.as_mut().ok_or_else(|| closed("engine"))?;
@@ -81,22 +118,25 @@ impl Engine {
 #[pymethods]
 impl Engine {
     #[new]
-    #[pyo3(signature = (journal = None))]
-    fn new(py: Python<'_>, journal: Option<PathBuf>) -> PyResult<Self> {
-        let journal: Box<dyn Journal> = match journal {
-            None => Box::new(MemoryJournal::new()),
-            Some(path) => Box::new(py.detach(|| SqliteJournal::open(path)).map_err(system)?),
+    #[pyo3(signature = (journal = None, *, clock = None))]
+    fn new(py: Python<'_>, journal: Option<PathBuf>, clock: Option<Py<PyAny>>) -> PyResult<Self> {
+        let journal = match journal {
+            None => Kept::Memory(MemoryJournal::new()),
+            Some(path) => Kept::Sqlite(py.detach(|| SqliteJournal::open(path)).map_err(system)?),
         };
+        let watch = Watch(clock.map(Arc::new));
         Ok(Self {
-            runner: Mutex::new(Some(Runner::blocking(Core::new(journal)))),
+            runner: Mutex::new(Some(Runner::with_clock(Core::new(journal), watch.clone()))),
             holder: Mutex::new(None),
-            interrupt: std::sync::Arc::default(),
+            interrupt: Arc::default(),
+            watch,
+            commands: Mutex::default(),
         })
     }
 
     /// Registers a callable under the name that steps use: `call(params, info) -> JSON value`.
     fn action(&self, py: Python<'_>, name: String, call: Py<PyAny>) -> PyResult<()> {
-        let interrupt = std::sync::Arc::clone(&self.interrupt);
+        let interrupt = Arc::clone(&self.interrupt);
         let action = move |work: &flowcore::Call| {
             Python::attach(|py| perform(py, &call, work)).map_err(|error| {
                 Python::attach(|py| {
@@ -115,16 +155,21 @@ impl Engine {
                 })
             })
         };
-        self.with(py, move |runner| {
-            let engine = runner.take().ok_or_else(|| closed("engine"))?.into_engine();
-            *runner = Some(Runner::blocking(engine.action(name, action)));
-            Ok(())
-        })
+        self.change(py, |engine| engine.action(name, action))
     }
 
-    /// Deploys a workflow from YAML; its definition's hash.
-    fn deploy(&self, py: Python<'_>, text: &str) -> PyResult<String> {
-        let workflow = Workflow::from_yaml(text).map_err(raise)?;
+    /// Registers an action whose work is done elsewhere: `next_call` hands its calls out.
+    fn action_external(&self, py: Python<'_>, name: String) -> PyResult<()> {
+        self.change(py, |engine| engine.action_external(name))
+    }
+
+    /// Deploys a workflow from YAML text, or from a dict of the same shape; its definition's hash.
+    fn deploy(&self, py: Python<'_>, workflow: &Bound<'_, PyAny>) -> PyResult<String> {
+        let workflow = match workflow.cast::<PyString>() {
+            Ok(text) => Workflow::from_yaml(text.to_str()?),
+            Err(_) => Workflow::from_json(&json::from_python(workflow)?.to_string()),
+        }
+        .map_err(raise)?;
         self.engine(py, |engine| engine.deploy(workflow))
             .map(|hash| hash.to_string())
     }
@@ -132,7 +177,7 @@ impl Engine {
     /// Starts every workflow that the event triggers; the last run's number.
     fn trigger(&self, py: Python<'_>, event: &str, input: &Bound<'_, PyAny>) -> PyResult<u64> {
         let input = json::from_python(input)?;
-        self.engine(py, |engine| engine.trigger(event, input, SystemClock.now()))
+        self.engine(py, |engine| engine.trigger(event, input, self.watch.now()))
             .map(RunId::as_u64)
     }
 
@@ -146,7 +191,7 @@ impl Engine {
     ) -> PyResult<u64> {
         let input = json::from_python(input)?;
         self.engine(py, |engine| {
-            engine.start(workflow, key, input, SystemClock.now())
+            engine.start(workflow, key, input, self.watch.now())
         })
         .map(RunId::as_u64)
     }
@@ -162,14 +207,14 @@ impl Engine {
     ) -> PyResult<usize> {
         let payload = json::from_python(payload)?;
         self.engine(py, |engine| {
-            engine.publish(event, key, payload, SystemClock.now())
+            engine.publish(event, key, payload, self.watch.now())
         })
     }
 
     fn cancel(&self, py: Python<'_>, run: u64, reason: &str) -> PyResult<()> {
         self.engine(py, |engine| {
             engine
-                .cancel(RunId::new(run), reason, SystemClock.now())
+                .cancel(RunId::new(run), reason, self.watch.now())
                 .map(|_| ())
         })
     }
@@ -182,13 +227,174 @@ impl Engine {
         })
     }
 
-    /// Runs, sleeping through pauses, until the run ended or waits for an event; its description.
+    /// Runs, sleeping through pauses, until the run ended or waits for an event; its description. Sleeps in naps, so
+    /// that an interrupt is seen.
     fn run_until_ended<'py>(&self, py: Python<'py>, run: u64) -> PyResult<Bound<'py, PyAny>> {
-        let info = self.with(py, |runner| {
-            let runner = runner.as_mut().ok_or_else(|| closed("engine"))?;
-            runner.run_until_ended(RunId::new(run)).map_err(raise)
+        loop {
+            self.run_until_idle(py)?;
+            let (info, wake) = self.engine(py, |engine| {
+                Ok((engine.status(RunId::new(run))?, engine.next_wake()))
+            })?;
+            let Some(wake) = wake.filter(|_| info.status == RunStatus::Running) else {
+                return described(py, &info);
+            };
+            py.check_signals()?;
+            let left = py.detach(|| wake.since(self.watch.now()));
+            py.detach(|| std::thread::sleep(left.min(NAP)));
+        }
+    }
+
+    /// Hands an event to one run that waits for it, now or later.
+    #[pyo3(signature = (run, event, payload, *, key = None))]
+    fn signal(
+        &self,
+        py: Python<'_>,
+        run: u64,
+        event: &str,
+        payload: &Bound<'_, PyAny>,
+        key: Option<&str>,
+    ) -> PyResult<()> {
+        let payload = json::from_python(payload)?;
+        self.engine(py, |engine| {
+            engine.signal(RunId::new(run), event, key, payload, self.watch.now())
+        })
+    }
+
+    /// A person's answer to an approval step.
+    #[pyo3(signature = (run, step, verdict, *, by, note = None))]
+    fn decide(
+        &self,
+        py: Python<'_>,
+        run: u64,
+        step: &str,
+        verdict: &str,
+        by: String,
+        note: Option<String>,
+    ) -> PyResult<()> {
+        let verdict = match verdict {
+            "approved" => Verdict::Approved,
+            "rejected" => Verdict::Rejected,
+            _ => {
+                return Err(value(format!(
+                    "verdict {verdict:?}: wanted approved or rejected"
+                )));
+            }
+        };
+        let decision = Decision { verdict, by, note };
+        self.engine(py, |engine| {
+            engine.decide(RunId::new(run), step, decision, self.watch.now())
+        })
+    }
+
+    /// The steps of a live run.
+    fn steps<'py>(&self, py: Python<'py>, run: u64) -> PyResult<Bound<'py, PyAny>> {
+        let steps = self.engine(py, |engine| engine.steps(RunId::new(run)))?;
+        described(py, &steps)
+    }
+
+    /// Runs that ended, with numbers above `after`.
+    #[pyo3(signature = (after = 0, limit = 1000))]
+    fn ended_runs<'py>(
+        &self,
+        py: Python<'py>,
+        after: u64,
+        limit: usize,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let runs = self.engine(py, |engine| engine.ended_runs(RunId::new(after), limit))?;
+        described(py, &runs)
+    }
+
+    /// When the engine wants to be run again; None for not by itself.
+    fn next_wake(&self, py: Python<'_>) -> PyResult<Option<i64>> {
+        self.engine(py, |engine| {
+            Ok(engine.next_wake().map(Timestamp::as_millis))
+        })
+    }
+
+    /// Whether something can go on now.
+    fn has_work(&self, py: Python<'_>) -> PyResult<bool> {
+        self.engine(py, |engine| Ok(engine.has_work()))
+    }
+
+    /// Results that came for calls that nobody waited for any more.
+    fn stale_results(&self, py: Python<'_>) -> PyResult<u64> {
+        self.engine(py, |engine| Ok(engine.stale_results()))
+    }
+
+    /// Takes up the runs of an earlier process. Other calls do it by themselves.
+    fn recover(&self, py: Python<'_>) -> PyResult<()> {
+        self.engine(py, |engine| engine.recover(self.watch.now()))
+    }
+
+    /// What actions wrote last at a key of a collection.
+    fn state<'py>(
+        &self,
+        py: Python<'py>,
+        collection: &str,
+        key: &str,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let found = self.engine(py, |engine| Ok(engine.journal().state(collection, key)))?;
+        let found = found.map_err(system)?;
+        found.map(|body| json::to_python(py, &body)).transpose()
+    }
+
+    /// The next thing to do for whoever performs calls elsewhere: None, or ("execute" or "cancel", call).
+    fn next_call(&self, py: Python<'_>) -> PyResult<Option<(&'static str, Call)>> {
+        let next = self.engine(py, |engine| {
+            let mut commands = self.commands.lock().unwrap_or_else(PoisonError::into_inner);
+            if commands.is_empty() {
+                commands.extend(engine.step(self.watch.now())?);
+            }
+            Ok(commands.pop_front())
         })?;
-        described(py, &info)
+        match next {
+            None => Ok(None),
+            Some(Command::Execute(call)) => {
+                let told = forms::flowcore::call(&call);
+                let told = json::to_python(py, &told)?.unbind();
+                let call = Call {
+                    token: call.token(),
+                    told,
+                };
+                Ok(Some(("execute", call)))
+            }
+            Some(Command::Cancel(token)) => {
+                let told = json::to_python(py, &serde_json::json!({"run": token.run().as_u64()}))?;
+                Ok(Some((
+                    "cancel",
+                    Call {
+                        token,
+                        told: told.unbind(),
+                    },
+                )))
+            }
+            Some(_) => Err(other(
+                "the engine asks for something that this wheel does not know",
+            )),
+        }
+    }
+
+    /// Ends a call well.
+    fn complete(&self, py: Python<'_>, call: &Call, output: &Bound<'_, PyAny>) -> PyResult<()> {
+        let output = Output::new(json::from_python(output)?);
+        let token = call.token;
+        self.engine(py, |engine| {
+            engine.complete(token, Ok(output), self.watch.now());
+            Ok(())
+        })
+    }
+
+    /// Ends a call with a failure.
+    fn fail(&self, py: Python<'_>, call: &Call, name: String, message: String) -> PyResult<()> {
+        let token = call.token;
+        self.engine(py, |engine| {
+            engine.complete(
+                token,
+                Err(ActionError::new(name, message)),
+                self.watch.now(),
+            );
+            Ok(())
+        })
     }
 
     fn status<'py>(&self, py: Python<'py>, run: u64) -> PyResult<Bound<'py, PyAny>> {
@@ -227,15 +433,31 @@ impl Engine {
     }
 }
 
+/// A call that is performed outside of the engine; equal to others of the same call.
+#[pyclass(frozen, eq, module = "edgeweave.flowcore")]
+pub struct Call {
+    token: Token,
+    told: Py<PyAny>,
+}
+
+impl PartialEq for Call {
+    fn eq(&self, other: &Self) -> bool {
+        self.token == other.token
+    }
+}
+
+#[pymethods]
+impl Call {
+    /// What an action would be called with: action, params, input, run, workflow, step, path, attempt, deadline,
+    /// idempotency_key; only the run for a call that is cancelled.
+    #[getter]
+    fn info(&self, py: Python<'_>) -> Py<PyAny> {
+        self.told.clone_ref(py)
+    }
+}
+
 fn perform(py: Python<'_>, call: &Py<PyAny>, work: &flowcore::Call) -> PyResult<Value> {
-    let info = serde_json::json!({
-        "input": work.input(),
-        "run": work.run().as_u64(),
-        "workflow": work.workflow(),
-        "step": work.step(),
-        "attempt": work.attempt(),
-        "idempotency_key": work.idempotency_key(),
-    });
+    let info = forms::flowcore::call(work);
     let params = json::to_python(py, work.params())?;
     let answer = call.call1(py, (params, json::to_python(py, &info)?))?;
     json::from_python(answer.bind(py))

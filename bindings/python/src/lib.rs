@@ -8,6 +8,8 @@ mod agentdb;
 mod error;
 mod flowcore;
 mod json;
+mod list;
+mod midstream;
 mod promptopt;
 mod ruvector;
 
@@ -17,9 +19,20 @@ use pyo3::prelude::*;
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     error::add(module)?;
     module.add_class::<ruvector::Index>()?;
+    module.add_class::<ruvector::Embedder>()?;
+    module.add_class::<ruvector::SemanticCache>()?;
+    module.add_class::<ruvector::Retriever>()?;
     module.add_class::<agentdb::AgentDb>()?;
     module.add_class::<agentdb::Transaction>()?;
+    module.add_class::<list::List>()?;
+    module.add_class::<list::Version>()?;
     module.add_class::<flowcore::Engine>()?;
+    module.add_class::<flowcore::Call>()?;
+    // Two classes are called Engine, each in its own submodule.
+    module.add("StreamEngine", module.py().get_type::<midstream::Engine>())?;
+    module.add_class::<midstream::Standardizer>()?;
+    module.add_function(wrap_pyfunction!(promptopt::pack_bundle, module)?)?;
+    module.add_function(wrap_pyfunction!(promptopt::open_bundle, module)?)?;
     module.add_class::<promptopt::PromptSet>()?;
     module.add_class::<promptopt::Choice>()?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))

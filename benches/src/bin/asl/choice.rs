@@ -31,7 +31,7 @@ pub fn holds(rule: &Map<String, Value>, scope: &Scope<'_>) -> Result<bool, Fault
         .ok_or_else(|| Fault::runtime("a choice rule needs a comparison"))?;
     let found = scope.path(variable, None);
     if operator == "IsPresent" {
-        return Ok(Value::from(found.is_ok()) == *operand);
+        return Ok(*operand == found.is_ok());
     }
     let invalid = |path: &str| {
         Fault::runtime(format!(
@@ -63,7 +63,7 @@ fn all(rules: &Value, scope: &Scope<'_>, decides: bool) -> Result<bool, Fault> {
 }
 
 fn compare(operator: &str, value: &Value, operand: &Value) -> Result<bool, Fault> {
-    let is = |kind: bool| Ok(Value::from(kind) == *operand);
+    let is = |kind: bool| Ok(*operand == kind);
     match operator {
         "IsNull" => return is(value.is_null()),
         "IsString" => return is(value.is_string()),

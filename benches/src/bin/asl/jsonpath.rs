@@ -86,13 +86,13 @@ impl Path {
         let mut definite = true;
         for (index, step) in self.steps.iter().enumerate() {
             if *step == Step::Length {
-                let lengths = found.iter().filter_map(|value| match value {
+                let mut lengths = found.iter().filter_map(|value| match value {
                     Value::Array(items) => Some(Value::from(items.len())),
                     Value::Object(map) => Some(Value::from(map.len())),
                     Value::String(text) => Some(Value::from(text.chars().count())),
                     _ => None,
                 });
-                return lengths.last();
+                return lengths.next_back();
             }
             let mut next = Vec::new();
             for value in &found {

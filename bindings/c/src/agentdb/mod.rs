@@ -1,0 +1,19 @@
+//! `adb_`: documents that merge, and events, in one file.
+
+mod list;
+mod store;
+mod transaction;
+
+use agentdb::Error;
+
+use crate::fail::{EW_CORRUPT, EW_INVALID, EW_LIMIT, EW_SYSTEM, Fail};
+
+fn raise(error: Error) -> Fail {
+    let status = match &error {
+        Error::Open { .. } | Error::Store(_) => EW_SYSTEM,
+        Error::Format { .. } | Error::Foreign { .. } | Error::Damaged { .. } => EW_CORRUPT,
+        Error::Limit { .. } => EW_LIMIT,
+        _ => EW_INVALID,
+    };
+    Fail::new(status, error)
+}

@@ -1,0 +1,295 @@
+//! `edgeweave.midstream`: rules over events, one at a time or as columns.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use midstream::{Batch, Column, FieldType, Output, Schema, Timestamp, Value};
+use numpy::{PyArray1, PyReadonlyArray1, PyUntypedArrayMethods};
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString};
+
+use crate::error::{other, value};
+use crate::json;
+
+fn raise(error: midstream::Error) -> PyErr {
+    value(error)
+}
+
+fn field_type(name: &str) -> PyResult<FieldType> {
+    match name {
+        "float" => Ok(FieldType::Float),
+        "int" => Ok(FieldType::Int),
+        "bool" => Ok(FieldType::Bool),
+        "text" => Ok(FieldType::Text),
+        _ => Err(value(format!(
+            "type {name:?}: wanted float, int, bool or text"
+        ))),
+    }
+}
+
+fn seconds(number: f64) -> PyResult<Duration> {
+    Duration::try_from_secs_f64(number).map_err(|error| value(format!("{number} seconds: {error}")))
+}
+
+#[pyclass(frozen, name = "Engine", module = "edgeweave.midstream")]
+pub struct Engine {
+    inner: Mutex<midstream::Engine>,
+    schemas: Vec<Schema>,
+}
+
+impl Engine {
+    fn schema(&self, source: &str) -> PyResult<&Schema> {
+        let found = self.schemas.iter().find(|schema| schema.name() == source);
+        found.ok_or_else(|| raise(midstream::Error::UnknownSource(source.to_owned())))
+    }
+
+    fn with<R: Send>(
+        &self,
+        py: Python<'_>,
+        work: impl FnOnce(&mut midstream::Engine) -> R + Send,
+    ) -> R {
+        py.detach(|| work(&mut self.inner.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+}
+
+fn told<'py>(py: Python<'py>, outputs: &[Output]) -> PyResult<Bound<'py, PyList>> {
+    let list = PyList::empty(py);
+    for output in outputs {
+        let form = serde_json::to_value(output).map_err(other)?;
+        list.append(json::to_python(py, &form)?)?;
+    }
+    Ok(list)
+}
+
+fn scalar(given: &Bound<'_, PyAny>) -> PyResult<Value> {
+    if let Ok(truth) = given.cast::<PyBool>() {
+        return Ok(Value::Bool(truth.is_true()));
+    }
+    if given.cast::<PyInt>().is_ok() {
+        return Ok(Value::Int(given.extract()?));
+    }
+    if let Ok(number) = given.cast::<PyFloat>() {
+        return Ok(Value::Float(number.value()));
+    }
+    if let Ok(text) = given.cast::<PyString>() {
+        return Ok(Value::Text(text.to_str()?.into()));
+    }
+    let name = given.get_type().name()?;
+    Err(value(format!(
+        "{name} is no field's value: wanted float, int, bool or str"
+    )))
+}
+
+/// A column of the field's type: float64, int64, bool, or a sequence of str. It is copied.
+fn column(name: &str, kind: FieldType, given: &Bound<'_, PyAny>) -> PyResult<Column> {
+    let wanted = |kind: &str| value(format!("column {name}: wanted {kind} of shape (rows,)"));
+    Ok(match kind {
+        FieldType::Float => {
+            let array = given
+                .extract::<PyReadonlyArray1<'_, f64>>()
+                .map_err(|_| wanted("float64"))?;
+            Column::Float(array.as_array().to_vec())
+        }
+        FieldType::Int => {
+            let array = given
+                .extract::<PyReadonlyArray1<'_, i64>>()
+                .map_err(|_| wanted("int64"))?;
+            Column::Int(array.as_array().to_vec())
+        }
+        FieldType::Bool => {
+            let array = given
+                .extract::<PyReadonlyArray1<'_, bool>>()
+                .map_err(|_| wanted("bool"))?;
+            Column::Bool(array.as_array().to_vec())
+        }
+        FieldType::Text => {
+            let mut places: HashMap<Arc<str>, u32> = HashMap::new();
+            let (mut dictionary, mut codes) = (Vec::new(), Vec::new());
+            for text in given.try_iter().map_err(|_| wanted("a sequence of str"))? {
+                let text = text?;
+                let text = text
+                    .cast::<PyString>()
+                    .map_err(|_| wanted("a sequence of str"))?;
+                let text = text.to_str()?;
+                let code = match places.get(text) {
+                    Some(code) => *code,
+                    None => {
+                        let code = u32::try_from(dictionary.len()).map_err(value)?;
+                        let shared: Arc<str> = text.into();
+                        dictionary.push(Arc::clone(&shared));
+                        places.insert(shared, code);
+                        code
+                    }
+                };
+                codes.push(code);
+            }
+            Column::Text { dictionary, codes }
+        }
+    })
+}
+
+#[pymethods]
+impl Engine {
+    #[new]
+    #[pyo3(signature = (sources, rules = "", *, source = None, key = None, disorder = 0.0, dedup = 600.0,
+        future = 86_400.0))]
+    #[allow(clippy::too_many_arguments, reason = "keywords of Python")]
+    fn new(
+        sources: &Bound<'_, PyDict>,
+        rules: &str,
+        source: Option<&str>,
+        key: Option<&str>,
+        disorder: f64,
+        dedup: f64,
+        future: f64,
+    ) -> PyResult<Self> {
+        let mut schemas = Vec::new();
+        for (name, fields) in sources.iter() {
+            let mut schema = Schema::new(&name.extract::<String>()?);
+            let fields = fields
+                .cast::<PyDict>()
+                .map_err(|_| value("a source is a dict of fields"))?;
+            for (field, kind) in fields.iter() {
+                schema = schema.field(
+                    &field.extract::<String>()?,
+                    field_type(&kind.extract::<String>()?)?,
+                );
+            }
+            schemas.push(schema);
+        }
+        let mut builder = midstream::Engine::builder()
+            .disorder(seconds(disorder)?)
+            .dedup(seconds(dedup)?)
+            .future(seconds(future)?);
+        for schema in &schemas {
+            builder = builder.source(schema.clone());
+        }
+        let only = schemas.first().map_or("", Schema::name);
+        for rule in forms::midstream::rules(rules, source.unwrap_or(only), key).map_err(value)? {
+            builder = builder.rule(rule);
+        }
+        let inner = Mutex::new(builder.build().map_err(raise)?);
+        Ok(Self { inner, schemas })
+    }
+
+    /// Gives one event to the rules; what they tell.
+    fn push<'py>(
+        &self,
+        py: Python<'py>,
+        source: &str,
+        id: &str,
+        at: i64,
+        fields: &Bound<'_, PyDict>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let mut values: Vec<(String, Value)> = Vec::new();
+        for (name, given) in fields.iter().filter(|(_, given)| !given.is_none()) {
+            values.push((name.extract()?, scalar(&given)?));
+        }
+        let named: Vec<(&str, Value)> = values
+            .iter()
+            .map(|(name, given)| (name.as_str(), given.clone()))
+            .collect();
+        let schema = self.schema(source)?;
+        let event = schema
+            .event(id, Timestamp::from_millis(at), &named)
+            .map_err(raise)?;
+        let outputs = self.with(py, |engine| engine.push(event)).map_err(raise)?;
+        told(py, &outputs)
+    }
+
+    /// Gives rows to the rules: times of shape (rows,) and a column for each field; what they tell.
+    fn push_columns<'py>(
+        &self,
+        py: Python<'py>,
+        source: &str,
+        name: &str,
+        at: PyReadonlyArray1<'_, i64>,
+        columns: &Bound<'_, PyDict>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let schema = self.schema(source)?;
+        let mut made = Vec::new();
+        for (field, kind) in schema.fields() {
+            let given = columns.get_item(field)?;
+            let given = given.ok_or_else(|| value(format!("no column for field {field}")))?;
+            made.push(column(field, kind, &given)?);
+        }
+        if let Some(extra) = columns.keys().iter().find(|key| {
+            let name = key.extract::<String>().unwrap_or_default();
+            schema.index(&name).is_err()
+        }) {
+            return Err(value(format!(
+                "column {extra}: source {source} has no such field"
+            )));
+        }
+        let at = at
+            .as_array()
+            .iter()
+            .copied()
+            .map(Timestamp::from_millis)
+            .collect();
+        let batch = Batch::new(schema, name, at, made).map_err(raise)?;
+        let outputs = self
+            .with(py, |engine| engine.push_batch(&batch))
+            .map_err(raise)?;
+        told(py, &outputs)
+    }
+
+    /// Says that no event before this time will come; what the rules tell by then.
+    fn advance_to<'py>(&self, py: Python<'py>, watermark: i64) -> PyResult<Bound<'py, PyList>> {
+        let watermark = Timestamp::from_millis(watermark);
+        let outputs = self.with(py, |engine| engine.advance_to(watermark));
+        told(py, &outputs)
+    }
+
+    /// Counters, with events_in = events_out + the sum of dropped + held.
+    fn metrics<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let metrics = self.with(py, |engine| engine.metrics());
+        json::to_python(py, &serde_json::to_value(metrics).map_err(other)?)
+    }
+
+    #[getter]
+    fn watermark(&self, py: Python<'_>) -> i64 {
+        self.with(py, |engine| engine.watermark().as_millis())
+    }
+}
+
+#[pyclass(frozen, module = "edgeweave.midstream")]
+pub struct Standardizer {
+    inner: Mutex<midstream::Standardizer>,
+    fields: usize,
+}
+
+#[pymethods]
+impl Standardizer {
+    #[new]
+    fn new(fields: usize, first: f64) -> PyResult<Self> {
+        let inner = Mutex::new(midstream::Standardizer::new(fields, seconds(first)?));
+        Ok(Self { inner, fields })
+    }
+
+    /// Values of one time, float64 of shape (fields,); in standard deviations, NaN while learning.
+    fn push<'py>(
+        &self,
+        py: Python<'py>,
+        at: i64,
+        values: PyReadonlyArray1<'_, f64>,
+    ) -> PyResult<Bound<'py, PyArray1<f64>>> {
+        let shape = values.shape();
+        if shape[0] != self.fields {
+            return Err(value(format!(
+                "values of shape {shape:?}, wanted ({},)",
+                self.fields
+            )));
+        }
+        let values: Vec<Option<f64>> = values.as_array().iter().copied().map(Some).collect();
+        let told = py.detach(|| {
+            let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+            inner.push(Timestamp::from_millis(at), &values)
+        });
+        let told = told
+            .into_iter()
+            .map(|standard| standard.unwrap_or(f64::NAN));
+        Ok(PyArray1::from_iter(py, told))
+    }
+}
