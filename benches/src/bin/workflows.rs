@@ -223,7 +223,7 @@ fn long_loop() -> (f64, f64, f64) {
     let now = Timestamp::from_millis(0);
     let (start, before) = (Instant::now(), resident());
     let run = engine.start("w", None, Value::Null, now).unwrap();
-    let (mut commands, mut longest, mut round) = (Vec::new(), 0, 0_u64);
+    let (mut commands, mut longest, mut round) = (Vec::new(), 0_usize, 0_u64);
     loop {
         engine.step_into(now, &mut commands).unwrap();
         if commands.is_empty() && !engine.has_work() {
@@ -239,7 +239,8 @@ fn long_loop() -> (f64, f64, f64) {
         round += 1;
         if round.is_multiple_of(64) {
             let log = journal.log(run).unwrap();
-            longest = longest.max(log.iter().map(|(_, record)| record.len()).sum());
+            let len: usize = log.iter().map(|(_, record)| record.len()).sum();
+            longest = longest.max(len);
         }
     }
     let output = engine.status(run).unwrap().output;

@@ -197,10 +197,8 @@ impl Run {
         failure: Option<Failure>,
         effects: &mut Vec<Effect>,
     ) {
-        if status != RunStatus::Succeeded {
-            self.cancel_open(effects);
-        } else if self.frames.len() > 1 {
-            // Only the answer to a missed deadline can still be going on.
+        // Behind a success only the answer to a missed deadline can still be going on.
+        if status != RunStatus::Succeeded || self.frames.len() > 1 {
             self.cancel_open(effects);
         }
         self.status = status;

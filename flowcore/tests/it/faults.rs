@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use flowcore::journal::Batch;
 use flowcore::{
-    ActionError, Command, Engine, Journal, JournalError, MemoryJournal, RunId, Timestamp, Work,
-    Workflow,
+    ActionError, Command, Engine, Journal, JournalError, MemoryJournal, RunId, StateWrites,
+    Timestamp, Work, Workflow,
 };
 use serde_json::{Value, json};
 
@@ -15,18 +15,18 @@ const NOW: Timestamp = Timestamp::from_millis(0);
 
 /// What a failed commit leaves behind.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Failing {
+pub(crate) enum Failing {
     /// Nothing: the disk was full.
     Before,
     /// Everything: the error came after the data was safe, as an `fsync` can.
     After,
 }
 
-struct Faulty {
-    inner: MemoryJournal,
+pub(crate) struct Faulty {
+    pub(crate) inner: MemoryJournal,
     /// Commits until the fault, counted down by every commit of every engine.
-    left: Arc<Mutex<u64>>,
-    failing: Failing,
+    pub(crate) left: Arc<Mutex<u64>>,
+    pub(crate) failing: Failing,
 }
 
 impl Journal for Faulty {
@@ -56,6 +56,9 @@ impl Journal for Faulty {
         limit: usize,
     ) -> Result<Vec<(String, Vec<u8>)>, JournalError> {
         self.inner.scan(space, after, limit)
+    }
+    fn state_writes(&self) -> StateWrites {
+        self.inner.state_writes()
     }
 }
 

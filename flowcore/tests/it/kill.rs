@@ -3,19 +3,20 @@
 //! loops, fan-out, branches, retries and `catch`, by real kills (SIGKILL over the SQLite journal) and by
 //! simulated ones (the journal fails before or just after any commit, and everything in memory is lost).
 //!
-//! `cargo test -p edgeweave-flowcore --all-features --test it -- --ignored kills --nocapture` runs
+//! `cargo test -p edgeweave-flowcore --all-features --test it -- --ignored kill --nocapture` runs
 //! 10,000 of them and prints the figures.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use flowcore::journal::{Batch, LeaseRequest};
 use flowcore::{
-    ActionError, Call, Command, Engine, Journal, JournalError, MemoryJournal, Output, RunId,
-    RunStatus, StateWrite, StateWrites, Timestamp, Work, Workflow,
+    ActionError, Call, Command, Engine, Journal, MemoryJournal, Output, RunId, RunStatus,
+    StateWrite, Timestamp, Work, Workflow,
 };
 use serde_json::json;
+
+use crate::faults::{Failing, Faulty};
 
 const RUNS: u64 = 6;
 /// Steps of a run whose success is marked in the journal's state.
@@ -70,54 +71,6 @@ fn register<J: Journal>(
             broken(call);
             Err(ActionError::new("Broken", "never works"))
         })
-}
-
-/// A journal that dies at a commit: before it happened, or after it happened and before anybody heard.
-#[derive(Clone)]
-struct Mortal {
-    inner: MemoryJournal,
-    /// Commits until death; twice the number, odd when death comes after the commit.
-    life: Arc<AtomicI64>,
-}
-
-impl Journal for Mortal {
-    fn commit(&mut self, batch: &Batch) -> Result<(), JournalError> {
-        let dead = || Err(JournalError::store("killed"));
-        match self.life.fetch_sub(2, Ordering::Relaxed) {
-            0 => dead(),
-            1 => {
-                self.inner.commit(batch)?;
-                dead()
-            }
-            left if left < 0 => dead(),
-            _ => self.inner.commit(batch),
-        }
-    }
-
-    fn log(&self, run: RunId) -> Result<Vec<(u64, Vec<u8>)>, JournalError> {
-        self.inner.log(run)
-    }
-
-    fn get(&self, space: &str, key: &str) -> Result<Option<Vec<u8>>, JournalError> {
-        self.inner.get(space, key)
-    }
-
-    fn scan(
-        &self,
-        space: &str,
-        after: &str,
-        limit: usize,
-    ) -> Result<Vec<(String, Vec<u8>)>, JournalError> {
-        self.inner.scan(space, after, limit)
-    }
-
-    fn state_writes(&self) -> StateWrites {
-        self.inner.state_writes()
-    }
-
-    fn lease(&mut self, request: &LeaseRequest) -> Result<u64, JournalError> {
-        self.inner.lease(request)
-    }
 }
 
 /// What a series of kills showed.
@@ -181,10 +134,15 @@ fn scenario(seed: &mut u64, figures: &mut Figures) {
     let mut clock = 0;
     for process in 0.. {
         assert!(process < 10_000, "the runs do not end");
-        let life = Arc::new(AtomicI64::new((next_random(seed) % 24) as i64));
-        let journal = Mortal {
+        // Every commit until the fault; then the process counts as dead.
+        let chance = next_random(seed);
+        let journal = Faulty {
             inner: memory.clone(),
-            life,
+            left: Arc::new(Mutex::new(chance / 2 % 12)),
+            failing: match chance % 2 {
+                0 => Failing::Before,
+                _ => Failing::After,
+            },
         };
         let (state, known, counted) = (memory.clone(), Arc::clone(&keys), Arc::clone(&counts));
         let mut engine = register(Engine::new(journal), move |call| {
@@ -255,7 +213,7 @@ fn simulated_kills_lose_no_run_and_repeat_no_committed_step() {
 }
 
 #[test]
-#[ignore = "a minute: 9,700 kills"]
+#[ignore = "minutes: 9,700 kills"]
 fn many_simulated_kills_lose_nothing() {
     let figures = simulate(9_700, 2);
     println!("simulated: {figures:?}");
@@ -268,6 +226,7 @@ mod real {
     use std::io::Write;
     use std::path::Path;
     use std::process::{Command, Stdio};
+    use std::sync::atomic::AtomicI64;
     use std::time::Duration;
 
     use flowcore::{Runner, SqliteJournal};
