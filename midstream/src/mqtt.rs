@@ -79,6 +79,8 @@ impl Inbound {
             .set_session_expiry_interval(Some(SESSION_SECONDS))
             .set_broker_session_resume_policy(BrokerSessionResumePolicy::AllowBrokerOnly)
             .set_receive_maximum(Some(UNACKNOWLEDGED_MAX))
+            // Only subscriptions go out; the client keeps a slot for each of these from the start.
+            .set_outgoing_inflight_upper_limit(16)
             .set_ack_mode(AckMode::Manual);
         let (client, events) = AsyncClient::builder(mqtt).unbounded().build();
         // Bounded by the messages that are not acknowledged.
@@ -178,7 +180,8 @@ impl Outbound {
     /// Connects, and connects again, by itself.
     pub fn start(account: &Account) -> Self {
         let mut mqtt = account.options("-out");
-        mqtt.set_session_mode(SessionMode::Clean);
+        mqtt.set_session_mode(SessionMode::Clean)
+            .set_outgoing_inflight_upper_limit(UNANSWERED_MAX as u16);
         let (client, events) = AsyncClient::builder(mqtt).capacity(UNANSWERED_MAX).build();
         let (tell, answers) = mpsc::unbounded_channel();
         let task = tokio::spawn(keep_alive(events, tell.clone()));

@@ -45,6 +45,8 @@ pub use route::{Entry, Router};
 
 /// The longest deployment file.
 pub const DEPLOYMENT_BYTES_MAX: usize = 1 << 20;
+/// The longest name of a source or sink.
+pub const NAME_BYTES_MAX: usize = 100;
 
 /// A deployment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -326,6 +328,23 @@ impl Deployment {
         let wrong = |cause: String| Err(Error::Deployment(cause));
         if self.sources.is_empty() {
             return wrong("sources: there is none".to_owned());
+        }
+        // Names are in files and in their names.
+        let plain = |name: &String| {
+            (1..=NAME_BYTES_MAX).contains(&name.len())
+                && name
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+        };
+        if let Some(name) = self
+            .sources
+            .keys()
+            .chain(self.sinks.keys())
+            .find(|n| !plain(n))
+        {
+            return wrong(format!(
+                "`{name}`: a source or sink is named by 1 to {NAME_BYTES_MAX} letters, digits, `-` and `_`"
+            ));
         }
         for (name, sink) in &self.sinks {
             if sink.topic.is_some() == sink.file.is_some() {

@@ -231,10 +231,12 @@ impl Pipeline {
         pipeline.counts.restored = waiting.sum();
         for record in pipeline.journal.read_from(from) {
             let record = record?;
+            pipeline.counts.replayed_in += 1;
             let Some((source, payload)) = pipeline.split(&record.bytes) else {
+                let rejected = &mut pipeline.counts.rejected;
+                *rejected.entry("source_gone").or_default() += 1;
                 continue;
             };
-            pipeline.counts.replayed_in += 1;
             pipeline.process(source, payload, record.at);
         }
         pipeline.lanes.iter_mut().for_each(Lane::commit);

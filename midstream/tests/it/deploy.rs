@@ -118,6 +118,11 @@ fn what_is_wrong_is_told_by_line_or_by_key() {
             "sinks.bad: give either `topic` or `file`",
         ),
         ("temp > 95", "temp >", "line 1"),
+        (
+            "bad: {",
+            "../bad: {",
+            "`../bad`: a source or sink is named by",
+        ),
     ] {
         assert!(TEXT.contains(from), "{from}");
         let error = Deployment::parse(&TEXT.replace(from, to)).unwrap_err();

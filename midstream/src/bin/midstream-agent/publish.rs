@@ -104,7 +104,9 @@ impl Queue {
 pub async fn publish_all(options: &Options, queue: &Queue) -> Result<u64, Failure> {
     let mut mqtt = MqttOptions::new(&options.client_id, (options.host.clone(), options.port));
     mqtt.set_keep_alive(KEEP_ALIVE_SECONDS)
-        .set_session_mode(SessionMode::Clean);
+        .set_session_mode(SessionMode::Clean)
+        // The client keeps a slot for each from the start.
+        .set_outgoing_inflight_upper_limit(IN_FLIGHT_MAX as u16);
     let (client, events) = AsyncClient::builder(mqtt).capacity(IN_FLIGHT_MAX).build();
     tokio::select! {
         () = poll(events) => Err("the connection has ended".into()),
