@@ -8,6 +8,7 @@ use crate::causal::{Context, Dot, ReplicaId, Stamp};
 use crate::error::{Error, Result};
 use crate::leaf::Leaf;
 use crate::leaf::register::{self, Register, Sibling};
+use crate::leaf::text::Text;
 use crate::path;
 use crate::schema::{Field, Schema, Wins};
 
@@ -293,20 +294,19 @@ impl<'a> Edit<'a> {
             return Ok(self);
         }
         let replica = self.replica;
-        let mut text = match self.leaf(path) {
-            Some(Leaf::Text(text)) => text.clone(),
-            _ => Box::default(),
+        let checked = match self.leaf(path) {
+            Some(Leaf::Text(text)) => text.check_splice(position, delete, insert),
+            _ => Text::default().check_splice(position, delete, insert),
         };
-        let refused = |cause| Error::List {
+        checked.map_err(|cause| Error::List {
             field: path.to_owned(),
             cause,
-        };
-        let list = text.edit(replica);
-        list.delete(position, delete).map_err(refused)?;
-        list.insert(position, insert).map_err(refused)?;
+        })?;
         self.change(path, |leaf, dot, _| {
-            text.mark(dot);
-            *leaf = Leaf::Text(text);
+            if let Leaf::Text(text) = leaf {
+                text.splice(replica, position, delete, insert);
+                text.mark(dot);
+            }
         })
     }
 

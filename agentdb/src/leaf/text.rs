@@ -72,14 +72,34 @@ impl Text {
         self.settle();
     }
 
-    /// The list for writing as a replica.
-    pub(crate) fn edit(&mut self, replica: ReplicaId) -> &mut List {
+    /// Whether letters can be replaced.
+    pub(crate) fn check_splice(
+        &self,
+        position: usize,
+        delete: usize,
+        insert: &str,
+    ) -> Result<(), ListError> {
+        let whole = self.whole();
+        whole.check_splice(position, delete, insert.chars().count())
+    }
+
+    /// Replaces letters as a replica; it was checked that it can be.
+    pub(crate) fn splice(
+        &mut self,
+        replica: ReplicaId,
+        position: usize,
+        delete: usize,
+        insert: &str,
+    ) {
         self.adopt(replica);
         let list = self.list.get_or_insert_with(|| List::new(replica));
         if list.replica() != replica {
             list.write_as(replica);
         }
-        list
+        let done = list
+            .delete(position, delete)
+            .and_then(|()| list.insert(position, insert));
+        debug_assert!(done.is_ok(), "it was checked");
     }
 
     /// Notes what a write of the document has made.

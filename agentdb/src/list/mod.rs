@@ -195,14 +195,7 @@ impl List {
             return Err(self.behind_the_end(end));
         }
         let own = self.own as usize;
-        let deletions = self.logs[own].deleted as usize + count;
-        if deletions > LETTERS_MAX {
-            return Err(ListError::Limit {
-                what: "deletions of one replica",
-                found: deletions,
-                limit: LETTERS_MAX,
-            });
-        }
+        self.check_deletions(count)?;
         let mut rest = count as u32;
         while rest > 0 {
             let place = self.tree.at_position(position as u32);
@@ -219,6 +212,33 @@ impl List {
     /// writes.
     pub fn delta_since(&self, version: &Version) -> Vec<u8> {
         delta::write(&self.logs, version)
+    }
+
+    /// Whether so many letters from a position on can be replaced by so many others.
+    pub(crate) fn check_splice(
+        &self,
+        position: usize,
+        delete: usize,
+        insert: usize,
+    ) -> Result<(), ListError> {
+        let end = position.saturating_add(delete);
+        if end > self.len() {
+            return Err(self.behind_the_end(end));
+        }
+        self.check_deletions(delete)?;
+        self.check_room(insert)
+    }
+
+    fn check_deletions(&self, count: usize) -> Result<(), ListError> {
+        let found = self.logs[self.own as usize].deleted as usize + count;
+        if found > LETTERS_MAX {
+            return Err(ListError::Limit {
+                what: "deletions of one replica",
+                found,
+                limit: LETTERS_MAX,
+            });
+        }
+        Ok(())
     }
 
     fn behind_the_end(&self, position: usize) -> ListError {

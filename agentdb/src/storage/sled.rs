@@ -21,7 +21,10 @@ use crate::time::Timestamp;
 /// Ends a key of the index, in which a zero is followed by 255: so longer keys sort after shorter ones.
 const END: [u8; 2] = [0, 0];
 
-/// Rows in a `sled` database; see the [module](self) for what it promises.
+/// Rows in a `sled` database.
+///
+/// It promises less than SQLite: a crash of the process loses nothing that was committed, but its flush does
+/// not fsync on Linux, so a power cut may lose commits of [`Sync::Disk`] too.
 #[derive(Debug)]
 pub struct Sled {
     db: Db,
