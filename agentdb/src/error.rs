@@ -81,6 +81,20 @@ pub enum Error {
         /// How far it may be.
         limit: Duration,
     },
+    /// A schema that cannot be.
+    #[error("schema: {cause}")]
+    Schema {
+        /// What is wrong.
+        cause: String,
+    },
+    /// A change from elsewhere that a field cannot make.
+    #[error("change of `{path}` refused: {cause}; nothing was changed")]
+    Patch {
+        /// Where.
+        path: String,
+        /// What is wrong.
+        cause: String,
+    },
     /// A document was asked for by a schema that the store does not have.
     #[error("no schema is called `{0}`; give it to Options::schema")]
     UnknownSchema(String),

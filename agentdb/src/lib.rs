@@ -61,6 +61,7 @@ pub mod list;
 mod path;
 mod query;
 mod schema;
+mod series;
 pub mod storage;
 mod time;
 
@@ -76,5 +77,6 @@ pub use document::{
 pub use error::{Error, Result};
 pub use event::{EVENT_BYTES_MAX, Origin, Priority, Sequence, StoredEvent, SyncStatus};
 pub use query::{Direction, QUERY_BYTES_MAX, Query};
-pub use schema::{Field, MAP_DEPTH_MAX, Schema, Wins};
+pub use schema::{Field, MAP_DEPTH_MAX, NAME_BYTES_MAX, SCHEMA_BYTES_MAX, Schema, Wins};
+pub use series::{BUCKETS_MAX, Bucket, Retained, Retention, Series};
 pub use time::Timestamp;

@@ -159,7 +159,8 @@ impl State {
         // The time of a mark is not kept.
         let mut tx = db.begin(agentdb::Timestamp::from_millis(0))?;
         tx.mark(place(sequence), status, note)?;
-        Ok(tx.commit()?)
+        tx.commit()?;
+        Ok(())
     }
 
     /// Brings everything to the disk itself and shortens the log.
@@ -167,7 +168,8 @@ impl State {
     /// # Errors
     /// [`StateError`].
     pub fn flush(&self) -> Result<(), StateError> {
-        Ok(self.db().flush()?)
+        self.db().flush()?;
+        Ok(())
     }
 
     fn db(&self) -> MutexGuard<'_, AgentDb> {
@@ -249,7 +251,8 @@ impl AgentJournal {
                 Op::State(write) => apply_state(&mut tx, write)?,
             }
         }
-        tx.commit()
+        tx.commit()?;
+        Ok(())
     }
 }
 

@@ -154,6 +154,14 @@ impl AgentDb {
         self.inner.shared.lock().storage.compact()
     }
 
+    /// Lets the file grow to so many pages of 4 KiB; beyond, commits are refused with [`Error::DiskFull`].
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn limit_file(&self, pages: u32) -> Result<()> {
+        self.inner.shared.lock().storage.limit(pages)
+    }
+
     /// Looks for damage; what was found, in words. Reads everything.
     ///
     /// # Errors

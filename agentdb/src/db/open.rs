@@ -12,7 +12,9 @@ use super::writer::{CLOCK, Shared, Writer};
 use super::{AgentDb, Inner, Options};
 use crate::causal::{Clock, ReplicaId, Stamp};
 use crate::error::Result;
-use crate::storage::{Batch, Storage, Sync};
+use crate::query::key;
+use crate::schema::Schema;
+use crate::storage::{Batch, IndexEntry, Storage, Sync};
 
 fn incarnation_key(replica: ReplicaId) -> String {
     format!("incarnation/{}", replica.get())
@@ -23,6 +25,8 @@ fn running_key(replica: ReplicaId) -> String {
 }
 
 const FILE: &str = "file";
+/// Under which records the schemas are kept.
+pub(crate) const SCHEMAS: &str = "agentdb.schemas";
 
 /// The number that the file system gave the file; 0 where there is none.
 pub(super) fn file_number(path: &Path) -> i64 {
@@ -44,6 +48,9 @@ impl AgentDb {
         options: Options,
         file: Option<i64>,
     ) -> Result<Self> {
+        for schema in &options.schemas {
+            schema.check()?;
+        }
         storage.begin()?;
         let started = start(&mut *storage, &options, file);
         let replica = match started {
@@ -99,10 +106,63 @@ fn start(storage: &mut dyn Storage, options: &Options, file: Option<i64>) -> Res
     batch.meta.insert(key, incarnation);
     batch.meta.insert(running, 1);
     batch.meta.insert(FILE.to_owned(), file);
+    // Kept with the file, so that it can be read by those who do not have them.
+    for schema in &options.schemas {
+        let key = (SCHEMAS.to_owned(), schema.name().to_owned());
+        let json = schema.to_json().to_string();
+        batch.records.insert(key, Some(json.into_bytes()));
+    }
+    reindex(storage, &options.schemas, &mut batch)?;
     storage.apply(&batch)?;
     storage.commit(Sync::Disk)?;
     let incarnation = u32::try_from(incarnation).unwrap_or(u32::MAX);
     Ok(options.replica.with_incarnation(incarnation))
+}
+
+/// Builds the indexes of schemas that had others before. Linear in their documents.
+fn reindex(storage: &dyn Storage, schemas: &[Schema], batch: &mut Batch) -> Result<()> {
+    for schema in schemas {
+        let before = storage.record(SCHEMAS, schema.name())?;
+        let before =
+            before.and_then(|json| Schema::from_json(&String::from_utf8_lossy(&json)).ok());
+        let had: Vec<&str> = before.iter().flat_map(Schema::indexes).collect();
+        let new: Vec<&str> = schema
+            .indexes()
+            .filter(|field| !had.contains(field))
+            .collect();
+        let gone: Vec<&str> = had
+            .into_iter()
+            .filter(|field| schema.indexes().all(|has| has != *field))
+            .collect();
+        if new.is_empty() && gone.is_empty() {
+            continue;
+        }
+        let mut after: Option<String> = None;
+        loop {
+            let page = storage.documents(Some(schema.name()), after.as_deref(), 256)?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.id.clone());
+            for row in page {
+                let state = super::parse(&row.id, &row.state)?;
+                let entry = |field: &str| {
+                    let key = key::of(state.get(field)?)?;
+                    Some(IndexEntry {
+                        schema: schema.name().to_owned(),
+                        field: field.to_owned(),
+                        key,
+                        id: row.id.clone(),
+                    })
+                };
+                batch
+                    .indexed
+                    .extend(new.iter().filter_map(|field| entry(field)));
+                batch
+                    .unindexed
+                    .extend(gone.iter().filter_map(|field| entry(field)));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// What notes that a replica goes on under an incarnation.

@@ -308,34 +308,49 @@ impl<'db> Tx<'db> {
         Ok(())
     }
 
-    /// Removes events that were appended before a time and that no longer wait: of one type, at most so
-    /// many, oldest first. Returns how many.
-    ///
-    /// # Errors
-    /// [`Error::Store`], [`Error::Damaged`].
-    pub fn expire_events(
+    /// The time at which the transaction began.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Appends an event of another time.
+    pub(crate) fn append_at(
+        &mut self,
+        agent: &str,
+        event_type: &str,
+        payload: &Value,
+        priority: Priority,
+        at: Timestamp,
+    ) -> Result<Sequence> {
+        self.push_event(agent, event_type, payload, priority, at, None)
+    }
+
+    /// Takes out events of a type that are older than a time and no longer wait: at most so many, oldest
+    /// first. Returns them; those that stand for many stay.
+    pub(crate) fn expire(
         &mut self,
         event_type: &str,
         before: Timestamp,
         limit: usize,
-    ) -> Result<usize> {
+    ) -> Result<Vec<StoredEvent>> {
         let filter = EventFilter {
             event_type: Some(event_type),
             before: Some(before),
             ..EventFilter::default()
         };
         let mut after = Sequence::new(0);
-        let mut expired = 0;
-        while expired < limit {
+        let mut expired = Vec::new();
+        while expired.len() < limit {
             let events = self.writer()?.storage.events(&filter, after, PAGE)?;
             let Some(last) = events.last() else { break };
             after = last.sequence;
             for event in events {
                 let mark = self.writer()?.storage.mark(event.sequence)?;
                 let waits = mark.is_some_and(|mark| mark.status == SyncStatus::Waiting);
-                if expired < limit && !waits && !self.batch.expired.contains(&event.sequence) {
+                let rolled_up = event.payload.get("rolled_up").is_some();
+                if expired.len() < limit && !waits && !rolled_up {
                     self.batch.expired.push(event.sequence);
-                    expired += 1;
+                    expired.push(event);
                 }
             }
         }

@@ -16,7 +16,7 @@ use crate::leaf::counter::{Counter, Floors, Tally};
 use crate::leaf::register::Sibling;
 use crate::leaf::text::{MARKS_MAX, Mark, Text};
 use crate::list::{ENCODED_BYTES_MAX, List};
-use crate::schema::MAP_DEPTH_MAX;
+use crate::schema::{MAP_DEPTH_MAX, NAME_BYTES_MAX};
 
 /// The largest document that is read, in bytes.
 pub const DOCUMENT_BYTES_MAX: usize = 64 << 20;
@@ -27,8 +27,6 @@ const COUNTER: u8 = 1;
 const SET: u8 = 2;
 const MAP: u8 = 3;
 const TEXT: u8 = 4;
-/// The longest name of a schema or a field, in bytes.
-const NAME_BYTES_MAX: usize = 512;
 /// How long the JSON text of a set's member may be: escapes make up to six bytes of one.
 const MEMBER_BYTES_MAX: usize = KEY_BYTES_MAX * 6 + 2;
 

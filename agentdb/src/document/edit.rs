@@ -16,15 +16,15 @@ use crate::schema::{Field, Schema, Wins};
 /// Paths name a field, and a key for each map on the way: `battery`, `tasks/weld_a`; in a key `/` is
 /// written `~1` and `~` is written `~0`. A change that is refused changes nothing.
 pub struct Edit<'a> {
-    document: &'a mut Document,
-    schema: &'a Schema,
+    pub(super) document: &'a mut Document,
+    pub(super) schema: &'a Schema,
     replica: ReplicaId,
     stamp: Stamp,
     before: Context,
     /// The dots of the changes.
-    tells: Context,
+    pub(super) tells: Context,
     /// The dots that they replaced.
-    gone: Context,
+    pub(super) gone: Context,
 }
 
 impl<'a> Edit<'a> {
@@ -311,7 +311,7 @@ impl<'a> Edit<'a> {
     }
 
     /// How the field at a path merges.
-    fn field(&self, path: &str) -> Result<&'a Field> {
+    pub(super) fn field(&self, path: &str) -> Result<&'a Field> {
         let unknown = || Error::UnknownField {
             schema: self.schema.name().to_owned(),
             field: path.to_owned(),
@@ -338,7 +338,7 @@ impl<'a> Edit<'a> {
     }
 
     /// The leaf at a path, where anything has happened to it.
-    fn leaf(&self, path: &str) -> Option<&Leaf> {
+    pub(super) fn leaf(&self, path: &str) -> Option<&Leaf> {
         let mut keys = path::split(path);
         let mut leaf = self.document.fields.get(&*keys.next()?)?;
         for key in keys {

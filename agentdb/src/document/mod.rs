@@ -4,6 +4,7 @@ mod check;
 mod codec;
 mod conflict;
 mod edit;
+mod import;
 mod kills;
 mod legacy;
 mod value;

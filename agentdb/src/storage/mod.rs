@@ -216,6 +216,12 @@ pub trait Rows: Send {
     /// As [`document`](Self::document).
     fn meta(&self, key: &str) -> Result<Option<i64>>;
 
+    /// All numbers of the store.
+    ///
+    /// # Errors
+    /// As [`document`](Self::document).
+    fn numbers(&self) -> Result<Vec<(String, i64)>>;
+
     /// The last numbers that were given.
     ///
     /// # Errors
@@ -263,6 +269,14 @@ pub trait Storage: Rows {
     /// [`Error::Open`](crate::Error::Open).
     fn reader(&self) -> Result<Option<Box<dyn Rows>>> {
         Ok(None)
+    }
+
+    /// Lets the files grow to so many pages of 4 KiB, where a backend has such a limit.
+    ///
+    /// # Errors
+    /// [`Error::Store`](crate::Error::Store).
+    fn limit(&mut self, _pages: u32) -> Result<()> {
+        Ok(())
     }
 
     /// Makes the files as small as they can be.

@@ -552,6 +552,17 @@ impl Rows for Sled {
             .map(|value| as_number(&value)))
     }
 
+    fn numbers(&self) -> Result<Vec<(String, i64)>> {
+        let numbers = self.trees.meta.iter().map(|pair| {
+            let (key, value) = pair.map_err(sled_error)?;
+            Ok((
+                String::from_utf8_lossy(&key).into_owned(),
+                as_number(&value),
+            ))
+        });
+        numbers.collect()
+    }
+
     fn last(&self) -> Result<Last> {
         Ok(Last {
             changed: self.meta("last/changed")?.unwrap_or(0),

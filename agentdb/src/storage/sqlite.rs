@@ -407,6 +407,14 @@ impl Rows for Sqlite {
             .optional()?)
     }
 
+    fn numbers(&self) -> Result<Vec<(String, i64)>> {
+        let mut statement = self
+            .connection
+            .prepare("SELECT key, value FROM meta ORDER BY key")?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
     fn last(&self) -> Result<Last> {
         // The second is what AUTOINCREMENT remembers: the place of an event that expired is not given anew.
         let sql = "SELECT (SELECT coalesce(max(changed), 0) FROM agent_state),
@@ -481,6 +489,15 @@ impl Storage for Sqlite {
 
     fn reader(&self) -> Result<Option<Box<dyn Rows>>> {
         Ok(Some(Box::new(Self::read_only(&self.path)?)))
+    }
+
+    fn limit(&mut self, pages: u32) -> Result<()> {
+        // The pragma answers with the limit.
+        Ok(self.connection.query_row(
+            &format!("PRAGMA max_page_count = {pages}"),
+            [],
+            |_| Ok(()),
+        )?)
     }
 
     fn compact(&mut self) -> Result<()> {

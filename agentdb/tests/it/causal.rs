@@ -173,18 +173,14 @@ fn sent(document: &Document) -> Document {
 }
 
 /// The writes that no other write of `of` has seen.
-fn last<'w>(writes: &'w [Write], of: impl Fn(&Op) -> bool) -> Vec<&'w Write> {
+fn last(writes: &[Write], of: impl Fn(&Op) -> bool) -> Vec<&Write> {
     let all: Vec<&Write> = writes.iter().filter(|write| of(&write.op)).collect();
     let unseen = |write: &&&Write| !all.iter().any(|other| other.seen.contains(write.dot));
     all.iter().filter(unseen).copied().collect()
 }
 
 /// The writes of `of` that no removal has seen.
-fn kept<'w>(
-    writes: &'w [Write],
-    of: impl Fn(&Op) -> bool,
-    gone: impl Fn(&Op) -> bool,
-) -> Vec<&'w Op> {
+fn kept(writes: &[Write], of: impl Fn(&Op) -> bool, gone: impl Fn(&Op) -> bool) -> Vec<&Op> {
     let gone: Vec<&Write> = writes.iter().filter(|write| gone(&write.op)).collect();
     let all = writes.iter().filter(|write| of(&write.op));
     let kept = all.filter(|write| !gone.iter().any(|remove| remove.seen.contains(write.dot)));

@@ -9,14 +9,19 @@
 
 mod causal;
 mod crash;
+mod durability;
 mod files;
+mod import;
 mod list;
 mod list_model;
 mod log;
 mod merge;
 mod queries;
 mod refusals;
+mod series;
+mod storage;
 mod transactions;
+mod watching;
 
 use agentdb::{AgentDb, Field, Options, ReplicaId, Schema, Stamp, Timestamp};
 

@@ -187,13 +187,13 @@ impl AgentDb {
     }
 
     fn flush(&self, py: Python<'_>) -> PyResult<()> {
-        self.with(py, |db| db.flush())
+        self.with(py, |db| db.flush().map(drop))
     }
 
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         py.detach(|| {
             let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-            inner.take().map_or(Ok(()), |db| db.flush())
+            inner.take().map_or(Ok(()), |db| db.flush().map(drop))
         })
         .map_err(raise)
     }

@@ -1,5 +1,16 @@
 //! The fields of a kind of document and how each merges.
 
+mod json;
+
+use std::collections::BTreeSet;
+
+use crate::error::{Error, Result};
+
+pub use json::SCHEMA_BYTES_MAX;
+
+/// The longest name of a schema, a field or a status, in bytes.
+pub const NAME_BYTES_MAX: usize = 512;
+
 /// Which of two concurrent changes wins where one adds and the other removes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Wins {
@@ -104,6 +115,61 @@ impl Schema {
         self.fields.retain(|(known, _)| known != name);
         self.fields.push((name.to_owned(), field));
         self
+    }
+
+    /// Whether all of it can be: a store checks this when it is opened.
+    ///
+    /// # Errors
+    /// [`Error::Schema`].
+    pub fn check(&self) -> Result<()> {
+        let refused = |cause: String| Err(Error::Schema { cause });
+        let names = self.fields.iter().map(|(name, _)| name);
+        for name in names.chain([&self.name]) {
+            if name.is_empty() || name.len() > NAME_BYTES_MAX || name.contains(['/', '~', '\0']) {
+                return refused(format!(
+                    "`{name}` is no name: 1 to {NAME_BYTES_MAX} bytes without `/` and `~`"
+                ));
+            }
+        }
+        for (name, field) in &self.fields {
+            let mut depth = 0;
+            let mut inner = field;
+            while let Field::OrMap(value, _) = inner {
+                depth += 1;
+                inner = value;
+            }
+            if depth > MAP_DEPTH_MAX {
+                return refused(format!(
+                    "field `{name}` has {depth} maps within one another, at most {MAP_DEPTH_MAX} are allowed"
+                ));
+            }
+            match inner {
+                Field::List if depth > 0 => {
+                    return refused(format!("field `{name}`: a list is no value of a map"));
+                }
+                Field::Status(order) => {
+                    let different: BTreeSet<_> = order.iter().collect();
+                    if order.is_empty() || different.len() < order.len() {
+                        return refused(format!(
+                            "field `{name}`: the order of a status has at least one name, and none twice"
+                        ));
+                    }
+                }
+                _ => {}
+            }
+        }
+        for index in &self.indexes {
+            let scalar = !matches!(
+                self.get(index),
+                None | Some(Field::OrMap(..) | Field::OrSet(_) | Field::Mv | Field::List)
+            );
+            if !scalar {
+                return refused(format!(
+                    "an index is over a field that holds one value, which `{index}` is not"
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// Keeps an index over a field, so that queries that compare it need not read every document. Each
