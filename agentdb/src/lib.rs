@@ -58,11 +58,13 @@ mod error;
 mod event;
 mod leaf;
 pub mod list;
+pub mod offline;
 mod path;
 mod query;
 mod schema;
 mod series;
 pub mod storage;
+pub mod sync;
 mod time;
 
 pub use causal::{Context, Dot, ReplicaId, Stamp};

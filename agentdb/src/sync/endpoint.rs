@@ -120,6 +120,8 @@ pub struct SyncOptions {
     /// Whom it speaks with.
     pub peers: Peers,
     pub(super) signing: Option<SigningKey>,
+    #[cfg(feature = "simulation")]
+    pub(super) forgets_removals: bool,
 }
 
 impl SyncOptions {
@@ -134,7 +136,17 @@ impl SyncOptions {
             pace,
             peers: Peers::any(),
             signing: None,
+            #[cfg(feature = "simulation")]
+            forgets_removals: false,
         }
+    }
+
+    /// Plants a bug: deltas do not tell of removals.
+    #[cfg(feature = "simulation")]
+    #[must_use]
+    pub fn forget_removals(mut self) -> Self {
+        self.forgets_removals = true;
+        self
     }
 
     /// Sends at another pace.

@@ -1,8 +1,8 @@
 //! The envelope of every message: version, kind, link, body, signature, checksum. PROTOCOL.md is its document.
 
-use crate::bytes::{Reader, put};
 use super::dictionary::Codec;
 use super::error::SyncError;
+use crate::bytes::{Reader, put};
 
 /// The version of the protocol that this release speaks.
 pub const PROTOCOL_VERSION: u8 = 1;
@@ -140,7 +140,8 @@ impl<'a> Envelope<'a> {
         }
         let mut reader = Reader::new(&content[1..]);
         let kind = Kind::of(reader.byte()?);
-        let kind = kind.ok_or_else(|| reader.wrong::<SyncError>("there is no such kind of frame"))?;
+        let kind =
+            kind.ok_or_else(|| reader.wrong::<SyncError>("there is no such kind of frame"))?;
         let flags = reader.byte()?;
         if flags > (PACKING | SIGNED) || flags & PACKING == PACKING {
             return Err(reader.wrong("there is no such flag"));
@@ -182,9 +183,9 @@ impl<'a> Envelope<'a> {
                     return Err(reader.wrong("it is packed with a dictionary that was not agreed"));
                 }
                 let packed = &self.packed[self.packed.len() - reader.left()..];
-                codec.unpack(packed, length as usize).ok_or_else(|| {
-                    reader.wrong("it does not unpack to the length that it says")
-                })
+                codec
+                    .unpack(packed, length as usize)
+                    .ok_or_else(|| reader.wrong("it does not unpack to the length that it says"))
             }
         }
     }
@@ -225,7 +226,10 @@ mod tests {
             assert!(Envelope::parse(&bent).is_err(), "bit {bit}");
         }
         for length in 0..frame.len() {
-            assert!(Envelope::parse(&frame[..length]).is_err(), "cut at {length}");
+            assert!(
+                Envelope::parse(&frame[..length]).is_err(),
+                "cut at {length}"
+            );
         }
     }
 
