@@ -7,7 +7,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::dictionary::{Codecs, Dictionary};
 use super::error::SyncError;
-use super::frame::{Envelope, Kind, SIGNATURE_BYTES, seal};
+use super::frame::{Envelope, Kind, Sign, seal};
 use super::peers::{Peers, SigningKey};
 use super::ranges::{Item, Summary, key_of};
 use crate::ReplicaId;
@@ -287,9 +287,7 @@ impl Endpoint {
         let codec = self.codecs.of(dictionary);
         let sign = self.options.signing.as_ref();
         let sign = sign.map(|key| move |content: &[u8]| key.sign(content));
-        let sign = sign
-            .as_ref()
-            .map(|sign| sign as &dyn Fn(&[u8]) -> [u8; SIGNATURE_BYTES]);
+        let sign = sign.as_ref().map(|sign| sign as &Sign<'_>);
         // What is said before both know one another is short, and read without an agreement.
         seal(kind, link, body, (link != 0).then_some(codec), sign)
     }

@@ -77,13 +77,16 @@ pub(super) struct Envelope<'a> {
     pub(super) signed: Option<(&'a [u8], &'a [u8])>,
 }
 
+/// What makes a signature.
+pub(super) type Sign<'a> = dyn Fn(&[u8]) -> [u8; SIGNATURE_BYTES] + 'a;
+
 /// Seals a body. `sign` makes a signature over everything before it.
 pub(super) fn seal(
     kind: Kind,
     link: u32,
     body: &[u8],
     codec: Option<&mut Codec>,
-    sign: Option<&dyn Fn(&[u8]) -> [u8; SIGNATURE_BYTES]>,
+    sign: Option<&Sign<'_>>,
 ) -> Vec<u8> {
     let mut out = Vec::with_capacity(ENVELOPE_BYTES + body.len() + SIGNATURE_BYTES);
     let signed = if sign.is_some() { SIGNED } else { 0 };

@@ -239,7 +239,7 @@ impl Hello {
             now: Timestamp::from_millis(reader.signed()?),
             dictionaries: {
                 let count = items(&mut reader, 1)?;
-                let numbers = (0..count).map(|_| Ok(reader.small()?));
+                let numbers = (0..count).map(|_| reader.small());
                 numbers.collect::<Result<_, Malformed>>()?
             },
         };

@@ -378,7 +378,7 @@ impl World<'_> {
             let tick = self.now - self.now % TICK + TICK;
             let next = self.network.next().unwrap_or(u64::MAX).max(self.now + 1);
             self.now = tick.min(next).min(end);
-            self.step(self.now % TICK == 0);
+            self.step(self.now.is_multiple_of(TICK));
         }
     }
 

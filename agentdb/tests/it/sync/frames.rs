@@ -46,7 +46,7 @@ fn refusals(a: &mut Site, b: &mut Site, now: Timestamp) -> (Option<SyncError>, O
     first
 }
 
-fn reseal(frame: &mut Vec<u8>) {
+fn reseal(frame: &mut [u8]) {
     let end = frame.len() - 4;
     let checksum = crc32c::crc32c(&frame[..end]);
     frame[end..].copy_from_slice(&checksum.to_le_bytes());
