@@ -7,10 +7,9 @@
 //! how it merges: [`Field::Lww`], [`Field::Max`], [`Field::Status`], [`Field::PnCounter`].
 //!
 //! # What it is not
-//! It opens no connection, reads no clock and starts no thread: time is a parameter, and a copy of a
-//! document travels as the [`Document`] that the caller sends and [`Tx::merge`] joins. It has no protocol
-//! of its own for that, and documents have no deltas, sets, maps or lists; [`list::List`] is a text that
-//! merges by deltas and stands by itself.
+//! It opens no connection, reads no clock and starts no thread: time is a parameter, and [`sync`] is a state
+//! machine that is given frames and asked for frames (features `tcp` and `mqtt` carry them, on threads of the
+//! caller).
 //!
 //! # One replica, one file
 //! A [`ReplicaId`] belongs to one file for ever. A file that is brought back from an older copy, or that
