@@ -44,6 +44,22 @@ pub enum Error {
         /// The newest that is known.
         known: i64,
     },
+    /// The file was written by an older release, and was opened for reading alone.
+    #[error(
+        "the file has format {found}: open it once for writing, with its schemas, to bring it to format {known}"
+    )]
+    OldFormat {
+        /// The file's format.
+        found: i64,
+        /// The one that is read.
+        known: i64,
+    },
+    /// A file that was to be made is there already.
+    #[error("{} is there already: name another file", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file belongs to another program.
     #[error("{} is a SQLite file of another program: give a path of its own", path.display())]
     Foreign {

@@ -2,29 +2,28 @@
 //!
 //! # What it is
 //! [`AgentDb`] keeps documents that merge with their copies on other devices, and an append-only event log
-//! that is the offline buffer, in one SQLite file. State and events of a transaction are kept together or
-//! not at all; so are opaque records, for the journal of another library. Each field of a [`Schema`] says
-//! how it merges: [`Field::Lww`], [`Field::Max`], [`Field::Status`], [`Field::PnCounter`].
+//! that is the offline buffer. State and events of a transaction are kept together or not at all; so are
+//! opaque records, for the journal of another library. Each field of a [`Schema`] says how it merges: see
+//! [`Field`]. [`Document::delta`] is exactly what a copy lacks; it joins by [`Document::merge`] in any order.
 //!
 //! # What it is not
 //! It opens no connection, reads no clock and starts no thread: time is a parameter, and [`sync`] is a state
 //! machine that is given frames and asked for frames (features `tcp` and `mqtt` carry them, on threads of the
 //! caller).
 //!
-//! # One replica, one file
-//! A [`ReplicaId`] belongs to one file for ever. A file that is brought back from an older copy, or that
-//! lost commits of [`Durability::Buffered`] in a power cut after they were sent, counts its writes anew and
-//! needs a new id: two writes under one dot would never converge.
+//! # One replica, one store
+//! A [`ReplicaId`] belongs to one store. The store raises its incarnation when it was not closed, when its
+//! file is another one than before, and when a peer knows writes of it that are not here, so that no write is
+//! ever named twice. What is beyond [`AgentDb::durable`] must not be sent.
 //!
 //! # On disk
-//! `agent_state(agent_id, schema, state_json, crdt_json, version, timestamp)`,
-//! `agent_events(event_id, agent_id, event_type, payload, priority, timestamp)` and
-//! `sync_log(local_seq, cloud_seq, sync_status, note)`, readable with the `sqlite3` shell; WAL mode.
+//! A SQLite file by default, whose tables the `sqlite3` shell reads: `agent_state`, `agent_events`, `sync_log`;
+//! WAL mode. FORMAT.md tells them. [`storage`] has other backends.
 //!
 //! # Limits
-//! A field of 1 MiB, an event of 1 MiB, a record of 16 MiB, ids of 512 bytes, queries of 4 KiB; a copy's
-//! clock may be an hour ahead. A query reads every document of its schema. One writer at a time: a
-//! second process waits up to five seconds.
+//! A field of 1 MiB, an event of 1 MiB, a record of 16 MiB, ids of 512 bytes, queries of 4 KiB, documents of
+//! 64 MiB; a copy's clock may be an hour ahead. One transaction at a time: others wait, a second process up to
+//! five seconds.
 //!
 //! # Example
 //! ```
@@ -55,6 +54,7 @@ mod db;
 mod document;
 mod error;
 mod event;
+pub mod inspect;
 mod leaf;
 pub mod list;
 pub mod offline;

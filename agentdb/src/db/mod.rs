@@ -22,6 +22,7 @@ use crate::storage::{DocumentRow, Memory, Rows, Sqlite, Storage};
 use crate::time::Timestamp;
 use writer::{Handles, Shared};
 
+pub(crate) use open::SCHEMAS;
 pub use options::{CLOCK_AHEAD_MAX, CLOCK_DRIFT_MAX, Durability, Options};
 pub use tx::{Submitted, Tx};
 pub use watch::{Notice, WATCH_NOTICES_MAX, Watch, WatchFilter};
@@ -76,8 +77,9 @@ pub struct AgentDb {
 }
 
 struct Inner {
-    shared: Shared,
+    /// Before the writer, so that it is closed first: the last one to close a SQLite file empties its log.
     reader: Option<Mutex<Box<dyn Rows>>>,
+    shared: Shared,
     schemas: BTreeMap<String, Schema>,
     options: Options,
     /// Whether a stop must be noted in the file.
@@ -93,6 +95,18 @@ impl AgentDb {
         let storage = Sqlite::open(path.as_ref(), &options.schemas)?;
         let file = open::file_number(path.as_ref());
         Self::over(Box::new(storage), options, Some(file))
+    }
+
+    /// Opens a file for reading alone, with the schemas that are kept in it. Nothing in it is changed, and a
+    /// store that runs meanwhile is not disturbed; every commit is refused.
+    ///
+    /// # Errors
+    /// [`Error::Open`], [`Error::Foreign`], [`Error::Format`], [`Error::OldFormat`], [`Error::Schema`].
+    pub fn read_only(path: impl AsRef<Path>) -> Result<Self> {
+        let storage = Sqlite::read_only(path)?;
+        let mut options = Options::new(ReplicaId::new(0));
+        options.schemas = crate::inspect::schemas(&storage)?;
+        Self::over(Box::new(storage), options, None)
     }
 
     /// A store that is gone with the process. Its replica id must be a new one each time.
@@ -220,13 +234,16 @@ impl AgentDb {
         Ok(())
     }
 
-    /// Reads what was committed.
+    /// Reads what was committed: one state of it.
     fn rows<T>(&self, read: impl FnOnce(&dyn Rows) -> Result<T>) -> Result<T> {
         match &self.inner.reader {
             Some(reader) => {
                 let reader: MutexGuard<'_, _> =
                     reader.lock().unwrap_or_else(PoisonError::into_inner);
-                read(&**reader)
+                reader.start()?;
+                let result = read(&**reader);
+                reader.end();
+                result
             }
             None => {
                 let writer = self.inner.shared.lock();
@@ -268,7 +285,7 @@ fn check_id(id: &str) -> Result<()> {
     Ok(())
 }
 
-fn decode(id: &str, bytes: &[u8]) -> Result<Document> {
+pub(crate) fn decode(id: &str, bytes: &[u8]) -> Result<Document> {
     Document::decode_stored(bytes).map_err(|cause| Error::Damaged {
         agent: id.to_owned(),
         cause: cause.to_string(),

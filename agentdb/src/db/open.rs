@@ -54,7 +54,9 @@ impl AgentDb {
         for schema in &options.schemas {
             schema.check()?;
         }
-        storage.begin()?;
+        if file.is_some() {
+            storage.begin()?;
+        }
         let started = start(&mut *storage, &options, file);
         let replica = match started {
             Ok(replica) => replica,

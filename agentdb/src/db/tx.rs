@@ -536,9 +536,10 @@ fn renewed(replica: ReplicaId, copy: &Document, own: &Document) -> Option<Replic
         .replicas()
         .filter(|known| known.get() == replica.get());
     let unknown = mine.filter(|known| {
-        let made = *known == replica && own.context().last(*known) < copy.context().last(*known);
         // Old documents have incarnations of their own, far above any device's.
-        made || (*known > replica && known.incarnation() < 1 << 31)
+        *known >= replica
+            && known.incarnation() < 1 << 31
+            && own.context().last(*known) < copy.context().last(*known)
     });
     let latest = unknown.max()?;
     Some(latest.with_incarnation(latest.incarnation() + 1))

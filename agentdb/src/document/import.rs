@@ -3,6 +3,8 @@
 //! All are brought to one form: what a field reads now and what it shall read. Each kind of leaf makes of that
 //! the change it knows: a counter adds the difference, a set inserts and removes members.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 use super::Edit;

@@ -317,11 +317,6 @@ impl Rows for Memory {
         Ok(self.now.meta.get(key).copied())
     }
 
-    fn numbers(&self) -> Result<Vec<(String, i64)>> {
-        let numbers = self.now.meta.iter();
-        Ok(numbers.map(|(key, value)| (key.clone(), *value)).collect())
-    }
-
     fn last(&self) -> Result<Last> {
         Ok(self.now.last)
     }

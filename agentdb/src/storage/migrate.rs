@@ -1,5 +1,6 @@
 //! The tables of the file, and how files of earlier releases are brought to them.
 
+use std::cmp::Ordering;
 use std::path::Path;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
@@ -70,6 +71,26 @@ CREATE UNIQUE INDEX agent_events_origin ON agent_events (origin, origin_seq) WHE
 
 fn number(connection: &Connection, pragma: &str) -> rusqlite::Result<i64> {
     connection.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get(0))
+}
+
+/// Whether a file is one of this release's format.
+pub(super) fn check(connection: &Connection, path: &Path) -> Result<()> {
+    let failed = |cause| Error::Open {
+        path: path.to_owned(),
+        cause,
+    };
+    let found = number(connection, "user_version").map_err(failed)?;
+    let known = FORMAT;
+    if number(connection, "application_id").map_err(failed)? != APPLICATION {
+        return Err(Error::Foreign {
+            path: path.to_owned(),
+        });
+    }
+    match found.cmp(&known) {
+        Ordering::Less => Err(Error::OldFormat { found, known }),
+        Ordering::Equal => Ok(()),
+        Ordering::Greater => Err(Error::Format { found, known }),
+    }
 }
 
 /// Makes the tables in an empty file, brings an older one to this release's format, and leaves any other as

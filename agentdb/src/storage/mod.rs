@@ -216,11 +216,17 @@ pub trait Rows: Send {
     /// As [`document`](Self::document).
     fn meta(&self, key: &str) -> Result<Option<i64>>;
 
-    /// All numbers of the store.
+    /// Reads from now on see one state of the store, until [`end`](Self::end); nothing where no other
+    /// writes meanwhile.
     ///
     /// # Errors
     /// As [`document`](Self::document).
-    fn numbers(&self) -> Result<Vec<(String, i64)>>;
+    fn start(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Ends what [`start`](Self::start) began.
+    fn end(&self) {}
 
     /// The last numbers that were given.
     ///

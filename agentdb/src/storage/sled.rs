@@ -18,8 +18,8 @@ use crate::error::{Error, Result};
 use crate::event::{Origin, Priority, Sequence, StoredEvent, SyncStatus};
 use crate::time::Timestamp;
 
-/// Between a key of the index and the id; how long the id is stands in the value.
-const BREAK: u8 = 0;
+/// Ends a key of the index, in which a zero is followed by 255: so longer keys sort after shorter ones.
+const END: [u8; 2] = [0, 0];
 
 /// Rows in a `sled` database; see the [module](self) for what it promises.
 #[derive(Debug)]
@@ -106,6 +106,33 @@ fn names(names: &[&str]) -> Vec<u8> {
     key
 }
 
+fn escaped(key: &[u8]) -> Vec<u8> {
+    let bytes = key.iter().flat_map(|byte| match byte {
+        0 => [0, 255].into_iter().take(2),
+        byte => [*byte, 0].into_iter().take(1),
+    });
+    bytes.collect()
+}
+
+fn key_and_id(entry: &[u8]) -> Option<(Vec<u8>, &[u8])> {
+    let mut key = Vec::new();
+    let mut rest = entry;
+    loop {
+        match rest {
+            [0, 0, id @ ..] => return Some((key, id)),
+            [0, 255, more @ ..] => {
+                key.push(0);
+                rest = more;
+            }
+            [byte, more @ ..] => {
+                key.push(*byte);
+                rest = more;
+            }
+            [] => return None,
+        }
+    }
+}
+
 fn record_key(namespace: &str, key: &str) -> Vec<u8> {
     [&names(&[namespace])[..], key.as_bytes()].concat()
 }
@@ -190,14 +217,13 @@ impl Sled {
         }
         let index = |entry: &super::IndexEntry| {
             let head = names(&[&entry.schema, &entry.field]);
-            [&head[..], &entry.key, &[BREAK], entry.id.as_bytes()].concat()
+            [&head[..], &escaped(&entry.key), &END, entry.id.as_bytes()].concat()
         };
         for entry in &batch.unindexed {
             changes.push((INDEX, index(entry), None));
         }
         for entry in &batch.indexed {
-            let len = entry.id.len() as u64;
-            changes.push((INDEX, index(entry), Some(len.to_be_bytes().to_vec())));
+            changes.push((INDEX, index(entry), Some(Vec::new())));
         }
         for event in &batch.events {
             last.event = last.event.max(event.sequence.get());
@@ -415,29 +441,27 @@ impl Rows for Sled {
     ) -> Result<Vec<(Vec<u8>, String)>> {
         let head = names(&[schema, field]);
         let start = match after {
-            Some((key, id)) => [&head[..], key, &[BREAK], id.as_bytes()].concat(),
-            None => [&head[..], from].concat(),
+            Some((key, id)) => [&head[..], &escaped(key), &END, id.as_bytes()].concat(),
+            None => [&head[..], &escaped(from)].concat(),
         };
         let mut found = Vec::new();
         for pair in self.trees.index.range(start.clone()..) {
-            let (entry, len) = pair.map_err(sled_error)?;
+            let (entry, _) = pair.map_err(sled_error)?;
             let Some(rest) = entry.strip_prefix(&head[..]) else {
                 break;
             };
             if found.len() == limit {
                 break;
             }
-            let len = usize::try_from(as_number(&len)).unwrap_or(usize::MAX);
-            let Some(at) = rest.len().checked_sub(len + 1) else {
+            let Some((key, id)) = key_and_id(rest) else {
                 continue;
             };
-            let (key, id) = (&rest[..at], &rest[at + 1..]);
-            if key > to {
+            if *key > *to {
                 break;
             }
             let is_after = after.is_some() && *entry == *start;
-            if key >= from && !is_after {
-                found.push((key.to_vec(), String::from_utf8_lossy(id).into_owned()));
+            if *key >= *from && !is_after {
+                found.push((key, String::from_utf8_lossy(id).into_owned()));
             }
         }
         Ok(found)
@@ -550,17 +574,6 @@ impl Rows for Sled {
         Ok(self
             .get(META, key.as_bytes())?
             .map(|value| as_number(&value)))
-    }
-
-    fn numbers(&self) -> Result<Vec<(String, i64)>> {
-        let numbers = self.trees.meta.iter().map(|pair| {
-            let (key, value) = pair.map_err(sled_error)?;
-            Ok((
-                String::from_utf8_lossy(&key).into_owned(),
-                as_number(&value),
-            ))
-        });
-        numbers.collect()
     }
 
     fn last(&self) -> Result<Last> {

@@ -76,7 +76,35 @@ impl Sqlite {
         })
     }
 
-    fn read_only(path: &Path) -> Result<Self> {
+    /// All numbers of the store.
+    pub(crate) fn numbers(&self) -> Result<Vec<(String, i64)>> {
+        let mut statement = self
+            .connection
+            .prepare("SELECT key, value FROM meta ORDER BY key")?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// The namespaces that have records.
+    pub(crate) fn namespaces(&self) -> Result<Vec<String>> {
+        let sql = "SELECT DISTINCT namespace FROM record ORDER BY namespace";
+        let mut statement = self.connection.prepare(sql)?;
+        let rows = statement.query_map([], |row| row.get(0))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Opens a file for reading alone; nothing in it is changed.
+    ///
+    /// # Errors
+    /// [`Error::Open`], [`Error::Foreign`], [`Error::Format`], [`Error::OldFormat`].
+    pub fn read_only(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let read = Self::reading(path)?;
+        migrate::check(&read.connection, path)?;
+        Ok(read)
+    }
+
+    fn reading(path: &Path) -> Result<Self> {
         let failed = open_error(path);
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags).map_err(&failed)?;
@@ -407,12 +435,15 @@ impl Rows for Sqlite {
             .optional()?)
     }
 
-    fn numbers(&self) -> Result<Vec<(String, i64)>> {
-        let mut statement = self
-            .connection
-            .prepare("SELECT key, value FROM meta ORDER BY key")?;
-        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    fn start(&self) -> Result<()> {
+        self.connection.prepare_cached("BEGIN")?.execute([])?;
+        Ok(())
+    }
+
+    fn end(&self) {
+        // Where it fails nothing is begun.
+        let ended = self.connection.prepare_cached("COMMIT");
+        let _ = ended.and_then(|mut statement| statement.execute([]));
     }
 
     fn last(&self) -> Result<Last> {
@@ -488,7 +519,7 @@ impl Storage for Sqlite {
     }
 
     fn reader(&self) -> Result<Option<Box<dyn Rows>>> {
-        Ok(Some(Box::new(Self::read_only(&self.path)?)))
+        Ok(Some(Box::new(Self::reading(&self.path)?)))
     }
 
     fn limit(&mut self, pages: u32) -> Result<()> {

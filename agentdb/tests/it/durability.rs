@@ -41,7 +41,6 @@ impl Rows for Failing {
         record(namespace: &str, key: &str) -> Option<Vec<u8>>;
         records(namespace: &str, after: &str, limit: usize) -> Vec<(String, Vec<u8>)>;
         meta(key: &str) -> Option<i64>;
-        numbers() -> Vec<(String, i64)>;
         last() -> Last;
     }
 }

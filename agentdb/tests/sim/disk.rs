@@ -233,9 +233,6 @@ impl Rows for Log {
     ) -> Result<Vec<(String, Vec<u8>)>> {
         self.tables.records(namespace, after, limit)
     }
-    fn numbers(&self) -> Result<Vec<(String, i64)>> {
-        self.tables.numbers()
-    }
     fn meta(&self, key: &str) -> Result<Option<i64>> {
         self.tables.meta(key)
     }

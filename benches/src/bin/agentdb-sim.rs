@@ -1,7 +1,7 @@
 //! Simulated fleets of `agentdb` stores: crashes, power cuts, partitions, lost, late and repeated frames, disks
 //! that fail; each run from one seed.
 //!
-//! `cargo run --release -p edgeweave-benches --no-default-features --features crdt --bin agentdb-sim -- --seeds 1000`
+//! `cargo run --release -p edgeweave-benches --no-default-features --features store --bin agentdb-sim -- --seeds 1000`
 #![allow(clippy::print_stdout, reason = "a command")]
 #![allow(
     clippy::unwrap_used,

@@ -1,6 +1,6 @@
 //! What sync takes on the wire: a delta of a 10 KB robot state, and finding ten of 100,000 documents that differ.
 //!
-//! `cargo run --release -p edgeweave-benches --no-default-features --features crdt --bin agentdb-sync -- --json`
+//! `cargo run --release -p edgeweave-benches --no-default-features --features store --bin agentdb-sync -- --json`
 #![allow(clippy::print_stdout, reason = "a command")]
 
 use std::time::Duration;
