@@ -87,6 +87,29 @@ impl Derive {
         })
     }
 
+    /// What was learnt, for a snapshot.
+    pub fn save(&self) -> Vec<(Key, Standardizer)> {
+        let What::Standard { learnt, .. } = &self.what else {
+            return Vec::new();
+        };
+        let mut list: Vec<_> = learnt
+            .iter()
+            .map(|(key, of)| (key.clone(), of.clone()))
+            .collect();
+        list.sort_by(|a, b| a.0.cmp(&b.0));
+        list
+    }
+
+    /// Goes on from what was learnt; whether it fits.
+    pub fn restore(&mut self, saved: Vec<(Key, Standardizer)>) -> bool {
+        let What::Standard { fields, learnt, .. } = &mut self.what else {
+            return saved.is_empty();
+        };
+        let fits = saved.iter().all(|(_, of)| of.fields() == fields.len());
+        *learnt = saved.into_iter().collect();
+        fits
+    }
+
     pub fn source(&self) -> &Arc<str> {
         &self.source
     }

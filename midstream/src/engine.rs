@@ -1,6 +1,7 @@
 //! The engine: dedup, order by event time, rules.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::batch::{Batch, Row};
@@ -10,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::event::{Event, Schema};
 use crate::join::Join;
 use crate::language::Standardize;
-use crate::metrics::{DropReason, Metrics};
+use crate::metrics::{DropReason, Metrics, RuleMetrics};
 use crate::operator::Operator;
 use crate::output::Output;
 use crate::pattern::{Conditions, Matcher};
@@ -30,7 +31,7 @@ pub const IDS_MAX: usize = 4_000_000;
 #[derive(Clone, Debug)]
 pub struct EngineBuilder {
     schemas: Vec<Schema>,
-    rules: Vec<Rule>,
+    pub(crate) rules: Vec<Rule>,
     disorder: Duration,
     dedup: Duration,
     future: Duration,
@@ -95,6 +96,11 @@ impl EngineBuilder {
         self
     }
 
+    /// The names of its rules, in order.
+    pub fn rule_names(&self) -> impl Iterator<Item = &str> {
+        self.rules.iter().map(Rule::name)
+    }
+
     /// Whose newest event the watermark follows; default that of all.
     #[must_use]
     pub fn watermarks(mut self, of: Watermarks) -> Self {
@@ -146,6 +152,7 @@ impl EngineBuilder {
     /// # Errors
     /// [`Error`] naming the rule, source or field at fault.
     pub fn build(self) -> Result<Engine> {
+        let plan = self.clone();
         repeated("sources", self.schemas.iter().map(Schema::name))?;
         repeated("rules", self.rules.iter().map(Rule::name))?;
         repeated(
@@ -163,6 +170,7 @@ impl EngineBuilder {
         }
         let clocks = Clocks::new(self.watermarks, &schemas)?;
         let declared = schemas.clone();
+        let declared_count = declared.len();
         let mut derives = Vec::new();
         for added in &self.added {
             let (Added::Row { source, .. } | Added::Standard { source, .. }) = added;
@@ -205,6 +213,7 @@ impl EngineBuilder {
             }
         }
         Ok(Engine {
+            plan,
             by_column: derives.is_empty()
                 && joins.is_empty()
                 && tables.values().all(|table| table.follows.is_none()),
@@ -219,6 +228,8 @@ impl EngineBuilder {
             dedup: Dedup::new(self.dedup, IDS_MAX),
             disorder: self.disorder,
             future: self.future,
+            taken: vec![0; declared_count],
+            told: BTreeMap::new(),
             held: BTreeMap::new(),
             arrived: 0,
             newest: None,
@@ -268,31 +279,37 @@ enum Ids {
 /// Runs rules over events in order of event time.
 #[derive(Debug)]
 pub struct Engine {
+    /// What it was built from.
+    pub(crate) plan: EngineBuilder,
     /// As they were declared.
-    sources: Vec<Schema>,
+    pub(crate) sources: Vec<Schema>,
     /// Rules that are neither patterns nor joins.
-    windows: Vec<Box<dyn Operator>>,
-    joins: Vec<Join>,
-    tables: HashMap<String, Table>,
-    derives: Vec<Derive>,
+    pub(crate) windows: Vec<Box<dyn Operator>>,
+    pub(crate) joins: Vec<Join>,
+    pub(crate) tables: HashMap<String, Table>,
+    pub(crate) derives: Vec<Derive>,
     /// Batches can go to the rules as they are.
     by_column: bool,
-    patterns: Vec<Matcher>,
-    conditions: Conditions,
+    pub(crate) patterns: Vec<Matcher>,
+    pub(crate) conditions: Conditions,
     /// When time alone first changes something in a pattern.
-    patterns_due: i64,
-    dedup: Dedup,
+    pub(crate) patterns_due: i64,
+    pub(crate) dedup: Dedup,
     disorder: Duration,
     future: Duration,
+    /// Events that went to the rules, by source in their order.
+    pub(crate) taken: Vec<u64>,
+    /// What each rule told.
+    pub(crate) told: BTreeMap<Arc<str>, u64>,
     /// Events that wait for the watermark, by time and order of arrival.
-    held: BTreeMap<(Timestamp, u64), Event>,
-    arrived: u64,
-    newest: Option<Timestamp>,
-    clocks: Clocks,
-    watermark: Timestamp,
-    metrics: Metrics,
-    late: VecDeque<Event>,
-    late_kept: usize,
+    pub(crate) held: BTreeMap<(Timestamp, u64), Event>,
+    pub(crate) arrived: u64,
+    pub(crate) newest: Option<Timestamp>,
+    pub(crate) clocks: Clocks,
+    pub(crate) watermark: Timestamp,
+    pub(crate) metrics: Metrics,
+    pub(crate) late: VecDeque<Event>,
+    pub(crate) late_kept: usize,
 }
 
 impl Engine {
@@ -325,6 +342,7 @@ impl Engine {
         }
         let mut out = Vec::new();
         self.take(event, Ids::Check, &mut out);
+        self.note(&out);
         Ok(out)
     }
 
@@ -434,6 +452,7 @@ impl Engine {
             for row in 0..rows {
                 self.take(batch.event(row), Ids::Trust, &mut out);
             }
+            self.note(&out);
             return Ok(out);
         }
         let mut begin = 0;
@@ -455,6 +474,8 @@ impl Engine {
         self.advance_patterns(*last, &mut out);
         self.metrics.events_out += rows as u64;
         self.metrics.outputs += out.len() as u64;
+        self.count(&batch.source, rows as u64);
+        self.note(&out);
         Ok(out)
     }
 
@@ -500,9 +521,9 @@ impl Engine {
         }
     }
 
-    fn knows(&self, source: &std::sync::Arc<str>) -> bool {
+    fn knows(&self, source: &Arc<str>) -> bool {
         let mut sources = self.sources.iter().map(Schema::shared_name);
-        sources.any(|known| std::sync::Arc::ptr_eq(known, source) || known == source)
+        sources.any(|known| Arc::ptr_eq(known, source) || known == source)
     }
 
     /// Says that no event before `watermark` will come: what waits for it is taken, windows that end at or
@@ -510,7 +531,28 @@ impl Engine {
     pub fn advance_to(&mut self, watermark: Timestamp) -> Vec<Output> {
         let mut out = Vec::new();
         self.release(watermark, &mut out);
+        self.note(&out);
         out
+    }
+
+    /// Counts what each rule told.
+    fn note(&mut self, out: &[Output]) {
+        for output in out {
+            match self.told.get_mut(&output.rule) {
+                Some(count) => *count += 1,
+                None => {
+                    self.told.insert(output.rule.clone(), 1);
+                }
+            }
+        }
+    }
+
+    /// Counts events of a source that go to the rules.
+    fn count(&mut self, source: &Arc<str>, events: u64) {
+        let same = |known: &Schema| known.shared_name() == source;
+        if let Some(place) = self.sources.iter().position(same) {
+            self.taken[place] += events;
+        }
     }
 
     /// Says that no event will come at all: what waits is taken, what ends at or before the newest event is told,
@@ -525,6 +567,7 @@ impl Engine {
             window.finish(&mut out);
         }
         self.metrics.outputs += (out.len() - before) as u64;
+        self.note(&out[before..]);
         out
     }
 
@@ -597,6 +640,7 @@ impl Engine {
             *patterns_due = (*patterns_due).min(pattern.next_due().unwrap_or(i64::MAX));
         });
         self.metrics.events_out += 1;
+        self.count(&event.source, 1);
     }
 
     /// Does what time alone does to the patterns before `now`.
@@ -626,6 +670,48 @@ impl Engine {
             ids_forgotten: self.dedup.forgotten,
             ..self.metrics.clone()
         }
+    }
+
+    /// The counters of each rule, in their order. Writes what windows hold as a snapshot does: linear in it.
+    pub fn rule_metrics(&self) -> Vec<RuleMetrics> {
+        let rules = self.plan.rules.iter();
+        rules.map(|rule| self.metrics_of(rule)).collect()
+    }
+
+    fn metrics_of(&self, rule: &Rule) -> RuleMetrics {
+        let name = rule.name();
+        let reads = rule.sources();
+        let sources = self.sources.iter().zip(&self.taken);
+        let read = sources.filter(|(source, _)| reads.contains(&source.name()));
+        let mut metrics = RuleMetrics {
+            rule: name.to_owned(),
+            events: read.map(|(_, events)| events).sum(),
+            outputs: self.told.get(name).copied().unwrap_or(0),
+            ..RuleMetrics::default()
+        };
+        let bytes = |state: Option<Vec<u8>>| state.map_or(0, |state| state.len() as u64);
+        if let Some(rule) = self.patterns.iter().find(|rule| rule.name() == name) {
+            metrics.matched = Some(rule.events);
+            metrics.keys = rule.keys() as u64;
+            metrics.partial_matches = rule.held() as u64;
+            metrics.state_bytes = rule.bytes() as u64;
+            metrics.dropped = rule.dropped;
+            metrics.expired = rule.expired;
+        } else if let Some(rule) = self.joins.iter().find(|rule| rule.name() == name) {
+            metrics.keys = rule.keys() as u64;
+            metrics.state_bytes = bytes(rule.save());
+            metrics.dropped = rule.dropped();
+        } else if let Some(rule) = self.windows.iter().find(|rule| rule.name() == name) {
+            metrics.keys = rule.keys() as u64;
+            metrics.state_bytes = bytes(rule.save());
+            metrics.dropped = rule.dropped();
+        }
+        metrics
+    }
+
+    /// Events dropped so far, for whatever reason.
+    pub fn dropped(&self) -> u64 {
+        self.metrics.dropped.values().sum()
     }
 
     /// The time before which no event is taken.

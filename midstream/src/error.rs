@@ -11,6 +11,9 @@ pub enum Error {
     /// A rule or an event names a source that was not given to the builder.
     #[error("no source is called `{0}`; give its schema to Engine::builder().source(…)")]
     UnknownSource(String),
+    /// A rule is asked for that the engine does not have.
+    #[error("no rule is called `{0}`")]
+    UnknownRule(String),
     /// A rule or an enrichment names a table that was not given to the builder.
     #[error("no table is called `{0}`; give it to Engine::builder().table(…)")]
     UnknownTable(String),
@@ -92,6 +95,56 @@ pub enum Error {
         column: usize,
         /// What is wrong and what would be right.
         cause: String,
+    },
+    /// A deployment cannot be read, or names something that there is not.
+    #[error("deployment: {0}")]
+    Deployment(String),
+    /// A file cannot be read or written.
+    #[error("cannot {action} {path}: {cause}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file or folder.
+        path: String,
+        /// What the system says.
+        cause: String,
+    },
+    /// A log's bound, or its disk, is reached.
+    #[error(
+        "{path}: no room for {needed} bytes; free space, raise the bound, or let the oldest make room"
+    )]
+    Full {
+        /// The log.
+        path: String,
+        /// What was to be written, in bytes.
+        needed: u64,
+    },
+    /// Another process has the log open.
+    #[error("{0} is open in another process; a log is for one process at a time")]
+    Locked(String),
+    /// Bytes are not what they should be.
+    #[error("{what}: {cause}")]
+    Corrupt {
+        /// What was read.
+        what: &'static str,
+        /// What is wrong with it.
+        cause: &'static str,
+    },
+    /// Options that make no sense together.
+    #[error("{what}: {cause}")]
+    Options {
+        /// What they are of.
+        what: &'static str,
+        /// What is wrong.
+        cause: &'static str,
+    },
+    /// A record is longer than the limit.
+    #[error("a record of {found} bytes, at most {limit} are allowed")]
+    RecordTooLong {
+        /// Its length.
+        found: usize,
+        /// The limit.
+        limit: usize,
     },
     /// An event's id is longer than the limit.
     #[error("an event id of {found} bytes, at most {limit} are allowed")]

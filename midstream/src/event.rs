@@ -247,7 +247,7 @@ impl Schema {
 }
 
 /// Something that happened, made by [`Schema::event`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Event {
     pub(crate) source: Arc<str>,
     pub(crate) id: Arc<str>,
@@ -256,6 +256,11 @@ pub struct Event {
 }
 
 impl Event {
+    /// The name of its source.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
     /// Its id, unique among all events of the engine.
     pub fn id(&self) -> &str {
         &self.id

@@ -7,11 +7,14 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::batch::Row;
 use crate::error::{Error, Result};
 use crate::event::{Event, Schema, Value};
 use crate::expression::{Expr, Leaf, Place, Term, Values};
 use crate::key::KeyTable;
+use crate::operator::{loaded, saved};
 use crate::output::{Found, MatchId, Output, Record};
 use crate::predicate::{Compiled, Predicate, always};
 use crate::rule::Rule;
@@ -135,7 +138,7 @@ struct Lookup {
     fields: usize,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct State {
     sides: Vec<VecDeque<Event>>,
     last: i64,
@@ -269,6 +272,42 @@ impl Join {
             due: std::collections::BinaryHeap::new(),
             dropped: 0,
         })
+    }
+
+    /// The rule's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Keys that it holds.
+    pub fn keys(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// What it keeps between events, as bytes.
+    pub fn save(&self) -> Option<Vec<u8>> {
+        saved(&(&self.keys, &self.due, self.dropped))
+    }
+
+    /// Goes on from what the same rule has kept; whether the bytes are that.
+    pub fn restore(&mut self, bytes: &[u8]) -> bool {
+        let Some((keys, due, dropped)) = loaded(bytes) else {
+            return false;
+        };
+        let due: std::collections::BinaryHeap<std::cmp::Reverse<(i64, u32)>> = due;
+        let keys: KeyTable<State> = keys;
+        let placed = due.iter().all(|due| keys.has(due.0.1));
+        let sides = |state: &State| {
+            let count = state.sides.len();
+            count == self.sources.len() || (count == 0 && !state.queued)
+        };
+        if !placed || !keys.all().all(|(_, state)| sides(state)) {
+            return false;
+        }
+        self.keys = keys;
+        self.due = due;
+        self.dropped = dropped;
+        true
     }
 
     /// Takes the next event in order of time.

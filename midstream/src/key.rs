@@ -4,10 +4,11 @@ use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::event::{Value, ValueRef};
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Key {
     None,
     Bool(bool),
@@ -39,6 +40,16 @@ impl Key {
         }
     }
 
+    fn value_ref(&self) -> Option<ValueRef<'_>> {
+        match self {
+            Self::None => None,
+            Self::Bool(value) => Some(ValueRef::Bool(*value)),
+            Self::Int(value) => Some(ValueRef::Int(*value)),
+            Self::Float(bits) => Some(ValueRef::Float(f64::from_bits(*bits))),
+            Self::Text(value) => Some(ValueRef::Text(value)),
+        }
+    }
+
     pub fn value(&self) -> Option<Value> {
         match self {
             Self::None => None,
@@ -60,9 +71,10 @@ pub(crate) struct KeyTable<T> {
     free: Vec<u32>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Entry<T> {
     key: Key,
+    #[serde(skip)]
     hash: u64,
     value: T,
 }
@@ -166,5 +178,59 @@ impl<T: Default> KeyTable<T> {
         let mut places: Vec<u32> = self.places.iter().copied().collect();
         places.sort_unstable_by(|a, b| self.key(*a).cmp(self.key(*b)));
         places
+    }
+}
+
+/// All entries by place, also those that are free: what they have allocated, and the order in which places are
+/// given out, are part of what a replay must find again.
+impl<T: Serialize> Serialize for KeyTable<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (&self.entries, &self.free).serialize(serializer)
+    }
+}
+
+impl<'de, T: Deserialize<'de> + Default> Deserialize<'de> for KeyTable<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let (entries, free) = <(Vec<Entry<T>>, Vec<u32>)>::deserialize(from)?;
+        let wrong = || de::Error::custom("a table of keys that no engine has written");
+        let mut is_free = vec![false; entries.len()];
+        for place in &free {
+            let taken = is_free.get_mut(*place as usize).ok_or_else(wrong)?;
+            if std::mem::replace(taken, true) {
+                return Err(wrong());
+            }
+        }
+        let mut table = Self {
+            entries,
+            free,
+            ..Self::default()
+        };
+        let taken = is_free.iter().enumerate().filter(|(_, free)| !**free);
+        for (place, _) in taken {
+            let value = table.entries[place].key.value_ref();
+            let hash = table.hash(value);
+            if table.find(value, hash).is_some() {
+                return Err(wrong());
+            }
+            table.entries[place].hash = hash;
+            let Self {
+                places, entries, ..
+            } = &mut table;
+            places.insert_unique(hash, place as u32, |other| entries[*other as usize].hash);
+        }
+        Ok(table)
+    }
+}
+
+impl<T> KeyTable<T> {
+    /// Whether there is such a place.
+    pub fn has(&self, place: u32) -> bool {
+        (place as usize) < self.entries.len()
+    }
+
+    /// What is kept at all places, free ones among them, with their numbers.
+    pub fn all(&self) -> impl Iterator<Item = (u32, &T)> {
+        let entries = self.entries.iter().enumerate();
+        entries.map(|(place, entry)| (place as u32, &entry.value))
     }
 }

@@ -54,9 +54,14 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod agent;
 mod aggregate;
+pub mod backpressure;
 mod batch;
+pub mod decode;
 mod dedup;
+#[cfg(feature = "deploy")]
+pub mod deploy;
 mod derive;
 mod engine;
 mod error;
@@ -65,15 +70,25 @@ mod expression;
 mod join;
 mod key;
 mod language;
+#[cfg(feature = "spill")]
+pub mod log;
 mod metrics;
+#[cfg(feature = "mqtt")]
+mod mqtt;
 mod operator;
 mod output;
 mod pattern;
 mod predicate;
 #[cfg(feature = "sql")]
 mod recognize;
+mod replan;
 mod rule;
 mod select;
+#[cfg(feature = "mqtt")]
+pub mod serve;
+mod snapshot;
+#[cfg(feature = "spill")]
+pub mod spill;
 #[cfg(feature = "sql")]
 mod sql;
 mod standardize;
@@ -92,7 +107,7 @@ pub use join::{JOINED_MAX, JoinRule};
 pub use language::{
     DEPTH_MAX, Enrich, Program, Standardize, TEXT_BYTES_MAX, parse_program, parse_rules,
 };
-pub use metrics::{DropReason, Metrics};
+pub use metrics::{DropReason, Metrics, RuleMetrics};
 pub use output::{Found, MatchId, MatchedStep, Output, Record};
 pub use pattern::{
     AfterMatch, Contiguity, Earlier, Element, Greed, Overflow, PartialLimits, Pattern, PatternRule,
@@ -101,6 +116,7 @@ pub use pattern::{
 pub use predicate::{Comparison, Predicate, always, eq, ge, gt, le, lt, ne};
 #[cfg(feature = "sql")]
 pub use recognize::RecognizeRule;
+pub use replan::State;
 pub use rule::{Emit, Fill, Having, Rule, SequenceRule, WindowRule};
 pub use select::SelectRule;
 #[cfg(feature = "sql")]

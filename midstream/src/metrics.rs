@@ -74,3 +74,26 @@ impl Metrics {
         *self.dropped.entry(reason).or_default() += 1;
     }
 }
+
+/// The counters of one rule.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleMetrics {
+    /// Its name.
+    pub rule: String,
+    /// Events of its sources that went to the rules since the engine began.
+    pub events: u64,
+    /// Events for which a condition of a pattern held; none for other rules.
+    pub matched: Option<u64>,
+    /// What it told.
+    pub outputs: u64,
+    /// Keys that it holds.
+    pub keys: u64,
+    /// Partial matches that it holds.
+    pub partial_matches: u64,
+    /// Bytes that it holds: of a pattern in memory, of others as a snapshot has them.
+    pub state_bytes: u64,
+    /// Events or partial matches dropped because it held too much.
+    pub dropped: u64,
+    /// Partial matches whose time was over.
+    pub expired: u64,
+}

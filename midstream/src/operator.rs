@@ -3,6 +3,9 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 use crate::batch::{Batch, Row};
 use crate::event::Event;
 use crate::output::Output;
@@ -42,6 +45,18 @@ pub(crate) trait Operator: std::fmt::Debug + Send {
         false
     }
 
+    /// The rule's name.
+    fn name(&self) -> &str;
+
+    /// What it keeps between events, as bytes; none where it cannot be kept.
+    fn save(&self) -> Option<Vec<u8>>;
+
+    /// Goes on from what the same rule has kept; whether the bytes are that.
+    fn restore(&mut self, bytes: &[u8]) -> bool;
+
+    /// Keys that it holds.
+    fn keys(&self) -> usize;
+
     /// Whether it reads a source.
     fn reads(&self, source: &Arc<str>) -> bool;
 
@@ -49,4 +64,14 @@ pub(crate) trait Operator: std::fmt::Debug + Send {
     fn dropped(&self) -> u64 {
         0
     }
+}
+
+/// State as bytes.
+pub(crate) fn saved(state: &impl Serialize) -> Option<Vec<u8>> {
+    rmp_serde::to_vec(state).ok()
+}
+
+/// State from bytes.
+pub(crate) fn loaded<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+    rmp_serde::from_slice(bytes).ok()
 }

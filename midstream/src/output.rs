@@ -28,6 +28,16 @@ impl MatchId {
         }
         Self(hash)
     }
+
+    /// 64 bits of it, mixed once more.
+    pub(crate) fn fold(self) -> u64 {
+        let mut hash = (self.0 >> 64) as u64 ^ self.0 as u64;
+        hash ^= hash >> 30;
+        hash = hash.wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        hash ^= hash >> 27;
+        hash = hash.wrapping_mul(0x94d0_49bb_1331_11eb);
+        hash ^ hash >> 31
+    }
 }
 
 impl fmt::Display for MatchId {

@@ -70,6 +70,24 @@ impl Rule {
         }
     }
 
+    /// Whether it keeps of the events what the other does: what differs is only when it tells, or how much it may
+    /// hold.
+    pub(crate) fn holds_the_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Window(a), Self::Window(b)) => {
+                let like = WindowRule {
+                    having: b.having.clone(),
+                    emit: b.emit,
+                    ..a.clone()
+                };
+                like == *b
+            }
+            (Self::Sequence(a), Self::Sequence(b)) => a.clone().limits(b.limits) == *b,
+            (Self::Pattern(a), Self::Pattern(b)) => a.clone().limits(b.limits) == *b,
+            _ => false,
+        }
+    }
+
     /// Events of a source, or the latest values of its sensors, for which a condition holds.
     pub fn select(name: &str, source: &str) -> SelectRule {
         SelectRule::new(name, source)

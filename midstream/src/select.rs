@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::batch::Row;
 use crate::error::{Error, Result};
 use crate::event::{Schema, Value};
 use crate::expression::{Expr, Place, Term, Values, field};
 use crate::key::KeyTable;
-use crate::operator::Operator;
+use crate::operator::{Operator, loaded, saved};
 use crate::output::{Found, MatchId, Output, Record};
 use crate::predicate::{Compiled, Predicate, always, place};
 use crate::rule::{Emit, Rule};
@@ -123,7 +125,7 @@ pub(crate) struct Select {
 }
 
 /// The latest values of a key.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Latest {
     values: Vec<Option<(Value, i64)>>,
     held: bool,
@@ -237,6 +239,27 @@ impl Operator for Select {
 
     fn next_end_after(&self, at: Timestamp) -> i64 {
         at.as_millis()
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn keys(&self) -> usize {
+        self.keys.len()
+    }
+
+    fn save(&self) -> Option<Vec<u8>> {
+        saved(&(&self.keys, self.dropped))
+    }
+
+    fn restore(&mut self, bytes: &[u8]) -> bool {
+        let Some((keys, dropped)) = loaded(bytes) else {
+            return false;
+        };
+        self.keys = keys;
+        self.dropped = dropped;
+        true
     }
 
     fn reads(&self, source: &Arc<str>) -> bool {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::time::Timestamp;
 
 /// A value further from the mean than this many standard deviations counts as this far when what is usual
@@ -9,7 +11,7 @@ use crate::time::Timestamp;
 const OUTLIER: f64 = 3.0;
 
 /// From what usual values are learnt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Over {
     /// The values of this time from the first on; what comes later changes nothing.
     First(Duration),
@@ -19,7 +21,7 @@ pub enum Over {
 }
 
 /// Mean and spread of one field (Welford, 1962).
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Spread {
     count: f64,
     mean: f64,
@@ -72,7 +74,7 @@ impl Spread {
 /// }
 /// assert_eq!(standardizer.push(at(10), &[Some(22.0)]), [Some(3.0)]);
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Standardizer {
     over: Over,
     begin: Option<Timestamp>,
@@ -84,6 +86,11 @@ impl Standardizer {
     /// Learns `fields` fields for so long from the first value on.
     pub fn new(fields: usize, first: Duration) -> Self {
         Self::of(fields, Over::First(first))
+    }
+
+    /// How many fields it learns.
+    pub(crate) fn fields(&self) -> usize {
+        self.fields.len()
     }
 
     /// Learns `fields` fields from these values.

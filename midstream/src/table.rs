@@ -5,11 +5,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hashbrown::HashMap;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::event::{Event, Schema, Value, ValueRef};
 use crate::key::Key;
 use crate::time::{Timestamp, millis};
+
+/// What a snapshot keeps of a table.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct SavedTable {
+    rows: Vec<(i64, Vec<Option<Value>>)>,
+    dropped: u64,
+}
 
 /// The values of a row, by field.
 type Row = Arc<[Option<Value>]>;
@@ -134,6 +142,33 @@ impl Table {
                 }
             }
         }
+    }
+
+    /// The rows that events have written, in order, for a snapshot.
+    pub(crate) fn save(&self) -> SavedTable {
+        let row = |(key, at): &(Key, i64)| {
+            let row = self.rows.get(key)?.get(at)?;
+            Some((*at, row.to_vec()))
+        };
+        SavedTable {
+            rows: self.written.iter().filter_map(row).collect(),
+            dropped: self.dropped,
+        }
+    }
+
+    /// Goes on from a snapshot's rows; whether they fit.
+    pub(crate) fn restore(&mut self, saved: SavedTable) -> bool {
+        let fields = self.schema.fields().count();
+        if saved.rows.iter().any(|(_, values)| values.len() != fields) {
+            return false;
+        }
+        self.rows.clear();
+        self.written.clear();
+        for (at, values) in saved.rows {
+            self.write(Timestamp::from_millis(at), values);
+        }
+        self.dropped = saved.dropped;
+        true
     }
 
     /// A key's row as of a time.

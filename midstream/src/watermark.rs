@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use hashbrown::HashMap;
+use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::event::{Event, Schema};
@@ -44,6 +45,13 @@ pub(crate) struct Clocks {
     newest: HashMap<(String, Key), Timestamp>,
     /// How many are at each time.
     times: BTreeMap<Timestamp, usize>,
+    begin: Option<Timestamp>,
+}
+
+/// What a snapshot keeps of clocks.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct SavedClocks {
+    newest: Vec<((String, Key), Timestamp)>,
     begin: Option<Timestamp>,
 }
 
@@ -94,6 +102,28 @@ impl Clocks {
             }
         }
         *self.times.entry(at).or_default() += 1;
+    }
+
+    /// What is kept between events.
+    pub fn save(&self) -> SavedClocks {
+        let mut newest: Vec<_> = self
+            .newest
+            .iter()
+            .map(|(of, at)| (of.clone(), *at))
+            .collect();
+        newest.sort_unstable();
+        SavedClocks {
+            newest,
+            begin: self.begin,
+        }
+    }
+
+    /// Goes on from what was kept.
+    pub fn restore(&mut self, saved: SavedClocks) {
+        for (whose, at) in saved.newest.into_iter().take(CLOCKS_MAX) {
+            self.set(whose, at);
+        }
+        self.begin = saved.begin;
     }
 
     /// Notes an event; gives the time that the watermark follows. The logarithm of the clocks.

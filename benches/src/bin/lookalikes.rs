@@ -9,10 +9,10 @@
     reason = "a command that prints figures"
 )]
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
@@ -82,12 +82,6 @@ fn run(options: &Options) -> Result<()> {
             both.map(|(a, b)| a * b).sum()
         })
         .collect();
-    let texts = pairs.iter().flat_map(|pair| pair.texts.iter());
-    let known: HashMap<String, Vec<f32>> = texts
-        .zip(vectors.iter())
-        .map(|(text, row)| (text.clone(), row.to_vec()))
-        .collect();
-    let known = Arc::new(known);
     let different = pairs.iter().filter(|pair| !pair.same).count();
     println!(
         "{different} pairs that ask for different things, {} that ask for the same",
@@ -100,11 +94,12 @@ fn run(options: &Options) -> Result<()> {
     for threshold in THRESHOLDS {
         // [different, same]
         let (mut alone, mut guarded) = ([0; 2], [0; 2]);
-        for (pair, cosine) in pairs.iter().zip(&cosines) {
-            let known = Arc::clone(&known);
-            let embedder = Embedder::new("minilm", vectors.dim, move |text: &str| {
-                let vector = known.get(text).cloned();
-                vector.ok_or_else(|| format!("no vector of: {text}").into())
+        for (at, (pair, cosine)) in pairs.iter().zip(&cosines).enumerate() {
+            // Asked for the first text when it is stored, then for the second.
+            let both = [2 * at, 2 * at + 1].map(|row| vectors.row(row).to_vec());
+            let calls = AtomicUsize::new(0);
+            let embedder = Embedder::new("minilm", vectors.dim, move |_: &str| {
+                Ok(both[calls.fetch_add(1, Ordering::Relaxed).min(1)].clone())
             })?;
             let cache = SemanticCache::builder(Arc::new(embedder))
                 .default_policy(Policy::default().threshold(threshold))

@@ -47,6 +47,10 @@ fn main() {
         durable(folder.path(), 64, 100),
     );
     note("parked_run_bytes", parked());
+    let (seconds, log_bytes, resident_bytes) = long_loop();
+    note("loop_1m_actions_s", seconds);
+    note("loop_1m_log_bytes_max", log_bytes);
+    note("loop_1m_resident_bytes", resident_bytes);
     println!("{}", Value::Object(figures));
 }
 
@@ -57,12 +61,13 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 /// Performs everything until nothing is left.
 fn drain<J: Journal>(engine: &mut Engine<J>, now: Timestamp) {
+    let mut commands = Vec::new();
     loop {
-        let commands = engine.step(now).unwrap();
+        engine.step_into(now, &mut commands).unwrap();
         if commands.is_empty() && !engine.has_work() {
             return;
         }
-        for command in commands {
+        for command in commands.drain(..) {
             if let Command::Execute(call) = command
                 && let Work::Ready(result) = call.perform()
             {
@@ -207,6 +212,43 @@ fn durable(folder: &std::path::Path, runs: usize, len: usize) -> f64 {
         (runs * len) as f64 / start.elapsed().as_secs_f64()
     };
     median((0..5).map(|_| round(&mut engine)).collect())
+}
+
+/// A loop of a million journaled actions: seconds, the longest log, how much the process grew.
+fn long_loop() -> (f64, f64, f64) {
+    let yaml = "workflow: {name: w, steps: [{id: all, for_each: 1000000, limit: 16, collect: count, steps: [{id: s, action: noop}]}]}";
+    let journal = MemoryJournal::new();
+    let mut engine = Engine::new(journal.clone()).action("noop", |_| Ok(()));
+    engine.deploy(Workflow::from_yaml(yaml).unwrap()).unwrap();
+    let now = Timestamp::from_millis(0);
+    let (start, before) = (Instant::now(), resident());
+    let run = engine.start("w", None, Value::Null, now).unwrap();
+    let (mut commands, mut longest, mut round) = (Vec::new(), 0, 0_u64);
+    loop {
+        engine.step_into(now, &mut commands).unwrap();
+        if commands.is_empty() && !engine.has_work() {
+            break;
+        }
+        for command in commands.drain(..) {
+            if let Command::Execute(call) = command
+                && let Work::Ready(result) = call.perform()
+            {
+                engine.complete(call.token(), result, now);
+            }
+        }
+        round += 1;
+        if round.is_multiple_of(64) {
+            let log = journal.log(run).unwrap();
+            longest = longest.max(log.iter().map(|(_, record)| record.len()).sum());
+        }
+    }
+    let output = engine.status(run).unwrap().output;
+    assert_eq!(output, json!({"count": 1_000_000}));
+    (
+        start.elapsed().as_secs_f64(),
+        longest as f64,
+        (resident() - before).max(0.0),
+    )
 }
 
 /// Resident bytes of one run that waits for an event, the three-step incident shape.

@@ -14,15 +14,15 @@ fn field(name: &str, kind: &Value) -> Result<Field> {
             "lww" => Ok(Field::Lww),
             "max" => Ok(Field::Max),
             "pn_counter" => Ok(Field::PnCounter),
-            _ => Err(malformed()),
+            name => Field::from_json(&name.into()).map_err(|_| malformed()),
         },
-        Value::Object(parts) if parts.len() == 1 => {
+        Value::Object(parts) if parts.len() == 1 && parts.contains_key("status") => {
             let order = parts.get("status").and_then(Value::as_array);
             let order =
                 order.and_then(|names| names.iter().map(Value::as_str).collect::<Option<Vec<_>>>());
             Ok(Field::status(&order.ok_or_else(malformed)?))
         }
-        _ => Err(malformed()),
+        kind => Field::from_json(kind).map_err(|_| malformed()),
     }
 }
 

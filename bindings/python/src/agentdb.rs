@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
 use serde_json::Value;
 
-use crate::error::{closed, other, system, value};
+use crate::error::{closed, system, value};
 use crate::json;
 
 /// Most events of one call.
@@ -115,8 +115,7 @@ impl AgentDb {
     /// A document as another copy takes it with `Transaction.merge`.
     fn document<'py>(&self, py: Python<'py>, id: &str) -> PyResult<Option<Bound<'py, PyBytes>>> {
         let document = self.with(py, |db| db.document(id))?;
-        let bytes = document.map(|document| serde_json::to_vec(&document));
-        let bytes = bytes.transpose().map_err(other)?;
+        let bytes = document.map(|document| document.encode());
         Ok(bytes.map(|bytes| PyBytes::new(py, &bytes)))
     }
 
@@ -308,14 +307,14 @@ impl Transaction {
     }
 
     /// Removes the records with keys from `from` and below `below`.
-    fn delete_records(&self, namespace: String, from: String, below: String) -> PyResult<()> {
-        self.push(Change::DeleteRecords(namespace, from, below))
+    fn delete_records(&self, namespace: String, from_: String, below: String) -> PyResult<()> {
+        self.push(Change::DeleteRecords(namespace, from_, below))
     }
 
     /// Joins a document of another copy into this one's.
     fn merge(&self, id: String, document: &[u8]) -> PyResult<()> {
-        let copy = serde_json::from_slice(document)
-            .map_err(|error| value(format!("document {id}: {error}")))?;
+        let copy =
+            Document::decode(document).map_err(|error| value(format!("document {id}: {error}")))?;
         self.push(Change::Merge(id, Box::new(copy)))
     }
 
@@ -354,7 +353,7 @@ impl Transaction {
                     Change::DeleteRecords(namespace, from, below) => {
                         tx.delete_records(&namespace, &from, &below)?;
                     }
-                    Change::Merge(id, copy) => tx.merge(&id, &copy)?,
+                    Change::Merge(id, copy) => tx.merge(&id, &copy).map(drop)?,
                 }
             }
             tx.commit()?;

@@ -1,7 +1,8 @@
 import pytest
+from hypothesis import given, settings, strategies as st
 
 import edgeweave
-from edgeweave.agentdb import AgentDb
+from edgeweave.agentdb import AgentDb, List, Version
 
 SCHEMAS = {"robot": {"battery": "lww", "counter": "max", "odometer": "pn_counter", "task": {"status": ["queued", "active", "done"]}}}
 
@@ -59,3 +60,59 @@ def test_a_transaction_ends_once():
             tx.commit()
         with pytest.raises(ValueError, match="status"):
             AgentDb(None, replica=1, schemas={"robot": {"task": {"order": []}}})
+
+
+def test_two_copies_converge_in_any_order():
+    first, second = open_db(), open_db(replica=2)
+    for db, by in [(first, 5), (second, 7)]:
+        with db.begin(1_000) as tx:
+            tx.add("robot", "R1", "odometer", by)
+    for source, target in [(first, second), (second, first), (first, second)]:
+        with target.begin(2_000) as tx:
+            tx.merge("R1", source.document("R1"))
+    assert first.get("R1")["state"] == second.get("R1")["state"] == {"odometer": 12}
+    assert first.document("nobody") is None
+    with pytest.raises(ValueError), first.begin(1) as tx:
+        tx.merge("R1", b"rubbish")
+
+
+def test_events_by_type_and_records_by_key():
+    db = open_db()
+    with db.begin(1) as tx:
+        for name in ["lame", "calm", "lame"]:
+            tx.append_event("R1", name, {})
+        for key in "abc":
+            tx.put_record("notes", key, key.encode())
+    assert [event["type"] for event in db.events(event_type="lame")] == ["lame", "lame"]
+    assert db.last_event() == db.events()[-1]["sequence"]
+    assert db.scan_records("notes", "a") == [("b", b"b"), ("c", b"c")]
+    with db.begin(2) as tx:
+        tx.delete_records("notes", "a", "c")
+    assert db.scan_records("notes") == [("c", b"c")]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 50), st.text(max_size=4)), max_size=20), st.randoms())
+def test_texts_converge_whatever_the_order_of_deltas(edits, random):
+    copies = [List(1), List(2)]
+    deltas = []
+    for other, place, text in edits:
+        here = copies[other]
+        before = here.version()
+        if text:
+            here.insert(min(place, len(here)), text)
+        elif len(here):
+            here.delete(min(place, len(here) - 1), 1)
+        deltas.append(here.delta_since(before))
+    for copy in copies:
+        for delta in random.sample(deltas * 2, len(deltas) * 2):
+            copy.merge(delta)
+        assert copy.waiting() == (0, 0)
+    assert str(copies[0]) == str(copies[1])
+    assert copies[0].version() == copies[1].version() and copies[0].version().covers(Version())
+    again = List.decode(9, copies[0].encode())
+    assert str(again) == str(copies[0]) and again.replica == 9
+    with pytest.raises(edgeweave.CorruptError):
+        again.merge(b"rubbish")
+    with pytest.raises(ValueError, match="behind the end"):
+        again.delete(len(again), 1)

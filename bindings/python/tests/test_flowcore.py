@@ -1,3 +1,7 @@
+import os
+import signal
+import threading
+
 import pytest
 
 import edgeweave
@@ -83,3 +87,66 @@ def test_the_same_key_gives_the_same_run_and_nonsense_is_told():
     flows.close()
     with pytest.raises(edgeweave.ClosedError):
         flows.live_runs()
+
+
+GATE = "workflow: {name: gate, steps: [{id: ok, approval: {prompt: 'open?', timeout: 1m}}, {id: ack, wait: {event: seen, timeout: 1h}}]}"
+
+
+def test_a_person_decides_and_an_event_wakes():
+    now = [0]
+    flows = Engine(clock=lambda: now[0])
+    flows.deploy(GATE)
+    run = flows.start("gate", {})
+    flows.run_until_idle()
+    assert flows.next_wake() == 60_000 and not flows.has_work()
+    assert [step["path"] for step in flows.steps(run) if step["status"] != "blocked"] == ["ok"]
+    with pytest.raises(ValueError, match="approved or rejected"):
+        flows.decide(run, "ok", "maybe", by="ann")
+    flows.decide(run, "ok", "approved", by="ann", note="looked")
+    flows.run_until_idle()
+    flows.signal(run, "seen", {"by": "bob"})
+    assert flows.run_until_ended(run)["status"] == "succeeded"
+    late = flows.start("gate", {})
+    flows.run_until_idle()
+    now[0] = 60_000
+    flows.run_until_idle()
+    assert [step["path"] for step in flows.steps(late) if step["status"] == "waiting"] == ["ack"]
+    flows.cancel(late, "false alarm")
+    flows.run_until_idle()
+    assert [run["status"] for run in flows.ended_runs()] == ["succeeded", "cancelled"]
+
+
+def test_calls_can_be_performed_elsewhere_also_after_a_restart(tmp_path):
+    for attempt in range(2):
+        flows = Engine(tmp_path / "journal.db")
+        flows.action_external("elsewhere")
+        flows.deploy({"workflow": {"name": "far", "steps": [{"id": "a", "action": "elsewhere"}]}})
+        flows.recover()
+        if attempt == 0:
+            run = flows.start("far", {"n": 1}, key="one")
+        what, call = flows.next_call()
+        assert what == "execute" and call.info["action"] == "elsewhere" and call.info["input"] == {"n": 1}
+        assert flows.next_call() is None
+        if attempt == 0:
+            flows.close()
+    flows.complete(call, {"done": True})
+    assert flows.next_call() is None and flows.status(run)["status"] == "succeeded"
+    flows.complete(call, {"done": True})
+    flows.next_call()
+    assert flows.stale_results() == 1
+    failed = flows.start("far", {})
+    _, call = flows.next_call()
+    flows.fail(call, "Away", "no link")
+    flows.next_call()
+    assert "Away" in str(flows.status(failed)["failure"])
+    assert flows.state("readings", "barn") is None
+
+
+def test_an_interrupt_ends_a_long_pause():
+    flows = Engine()
+    flows.deploy("workflow: {name: w, steps: [{id: a, wait: {for: 1h}}]}")
+    run = flows.start("w", {})
+    threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        flows.run_until_ended(run)
+    assert flows.status(run)["status"] == "running"

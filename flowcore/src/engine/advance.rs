@@ -61,6 +61,17 @@ impl<J: Journal> Engine<J> {
     /// A journal that failed: nothing is handed out, and the next call tries to commit again. An
     /// engine that was fenced off by another owner of the journal hands out nothing ever again.
     pub fn step(&mut self, now: Timestamp) -> Result<Vec<Command>> {
+        let mut commands = Vec::new();
+        self.step_into(now, &mut commands)?;
+        Ok(commands)
+    }
+
+    /// As [`step`](Self::step), into a list that the driver keeps: it is emptied first.
+    ///
+    /// # Errors
+    /// As [`step`](Self::step).
+    pub fn step_into(&mut self, now: Timestamp, commands: &mut Vec<Command>) -> Result<()> {
+        commands.clear();
         self.hold_lease(now)?;
         self.ensure_recovered(now)?;
         while let Some((run, event, writes)) = self.queue.pop_front() {
@@ -84,7 +95,8 @@ impl<J: Journal> Engine<J> {
         if let Some(latencies) = &mut self.latencies {
             latencies.handed_out(&self.commands, now);
         }
-        Ok(std::mem::take(&mut self.commands))
+        std::mem::swap(&mut self.commands, commands);
+        Ok(())
     }
 
     fn flush(&mut self) -> Result<()> {
@@ -94,6 +106,9 @@ impl<J: Journal> Engine<J> {
                 return Err(error.into());
             }
             self.batch.ops.clear();
+        }
+        for key in self.keyed_ended.drain(..) {
+            self.keyed.remove(&key);
         }
         self.tell();
         Ok(())
@@ -254,7 +269,7 @@ impl<J: Journal> Engine<J> {
         let placed = tier.and_then(|tier| self.tiers.get(&tier)).cloned();
         let call = Call {
             token: Token { run: id, at },
-            path: frame.path.clone(),
+            path: frame.inner.as_ref().map(|inner| Arc::clone(&inner.path)),
             deployed: Arc::clone(deployed),
             block,
             params,
@@ -309,9 +324,8 @@ impl<J: Journal> Engine<J> {
                 value,
             });
         }
-        if let Some(key) = self.keys.remove(&id) {
-            self.keyed.remove(&key);
-        }
+        // Found by its key here until the journal can find it.
+        self.keyed_ended.extend(self.keys.remove(&id));
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -210,6 +211,11 @@ impl Call {
     /// 1 for the first attempt.
     pub fn attempt(&self) -> u32 {
         self.token.at.attempt
+    }
+
+    /// Longest time of one attempt.
+    pub fn timeout(&self) -> Option<Duration> {
+        self.plan_step()?.timeout
     }
 
     /// When the attempt counts as failed.

@@ -83,7 +83,7 @@ impl<J: Journal> Engine<J> {
             return Err(Error::UnknownRun { run });
         };
         let plan = self.plan_of(run, &first.event)?;
-        let mut copy = super::recovery::begin(run, plan, first, now).map_err(&wrong)?;
+        let mut copy = crate::run::Run::from_first(run, plan, first, now, None).map_err(&wrong)?;
         let mut ended = false;
         let mut kept = 1;
         for (_, record) in log.iter().skip(1) {

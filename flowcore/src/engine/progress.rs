@@ -89,7 +89,7 @@ impl<J: Journal> Engine<J> {
                 run: id,
                 step: change.path,
                 status: change.status,
-                attempt: change.attempt,
+                attempt: change.attempts,
             });
             watch.pending.extend(told);
         }

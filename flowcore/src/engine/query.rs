@@ -1,12 +1,12 @@
 //! Looking at runs.
 
 use std::cmp::Reverse;
-
-use serde_json::Value;
+use std::sync::Arc;
 
 use super::{Engine, run_key, space};
 use crate::error::{Error, Result};
 use crate::journal::{Journal, Op};
+use crate::plan::Workflow;
 use crate::run::{RunId, RunInfo, StepInfo};
 use crate::time::Timestamp;
 
@@ -100,31 +100,15 @@ impl<J: Journal> Engine<J> {
     /// # Errors
     /// [`Error::UnknownRun`] when no such run is live.
     pub fn steps(&self, run: RunId) -> Result<Vec<StepInfo>> {
-        let run = self.live(run)?;
-        let mut infos = Vec::new();
-        for frame in &run.frames {
-            let Some(block) = run.plan.blocks.get(frame.block as usize) else {
-                continue;
-            };
-            infos.extend(
-                block
-                    .steps
-                    .iter()
-                    .zip(&frame.cells)
-                    .map(|(step, cell)| StepInfo {
-                        path: format!("{}{}", frame.path(), step.id),
-                        status: cell.status,
-                        attempts: cell.attempt,
-                        output: if cell.status.has_output() {
-                            cell.output.clone()
-                        } else {
-                            Value::Null
-                        },
-                        deadline: cell.deadline.get(),
-                    }),
-            );
-        }
-        Ok(infos)
+        Ok(self.live(run)?.step_infos())
+    }
+
+    /// The active version of a workflow, with its sub-workflows in it.
+    pub fn workflow(&self, name: &str) -> Option<Workflow> {
+        let plan = &self.deployed.get(&self.active.get(name)?.active)?.plan;
+        Some(Workflow {
+            plan: Arc::clone(plan),
+        })
     }
 
     /// Results that came for an attempt that had already timed out, been cancelled or answered.

@@ -5,13 +5,11 @@ use std::sync::Arc;
 use super::advance::measure_log;
 use super::control::decode;
 use super::{Engine, Head, space};
-use crate::definition::{Durability, WorkflowDef};
+use crate::definition::WorkflowDef;
 use crate::error::{Error, Result};
 use crate::journal::Journal;
 use crate::plan::{DefinitionHash, Plan, Workflow};
-use crate::run::{
-    Effect, Event, Failure, Origin, Record, Run, RunId, RunInfo, RunStatus, Scratch, Snapshot,
-};
+use crate::run::{Effect, Event, Failure, Origin, Record, Run, RunId, RunInfo, RunStatus, Scratch};
 use crate::time::Timestamp;
 
 /// Keys read from the journal at a time.
@@ -229,7 +227,7 @@ pub(super) fn rebuild(
     let Some(((first_seq, first), rest)) = log.split_first() else {
         return Err("its log is empty".to_owned());
     };
-    let mut run = begin(id, plan, first, now)?;
+    let mut run = Run::from_first(id, plan, first, now, None)?;
     run.seq = first_seq + 1;
     for (seq, record) in rest {
         if *seq != run.seq {
@@ -238,33 +236,6 @@ pub(super) fn rebuild(
         replay(&mut run, record, scratch)?;
     }
     Ok(run)
-}
-
-/// The run that a log's first record describes.
-pub(super) fn begin(
-    id: RunId,
-    plan: Arc<Plan>,
-    first: &Record,
-    now: Timestamp,
-) -> Result<Run, String> {
-    match &first.event {
-        Event::Start { input, tenant, .. } => {
-            let origin = Origin {
-                input: input.clone(),
-                started_at: first.now,
-                tenant: tenant.clone(),
-            };
-            // A run without step records begins again, with its deadlines counted from now.
-            let begin = match plan.durability {
-                Durability::Step => first.now,
-                _ => now,
-            };
-            let mut scratch = Scratch::default();
-            Ok(Run::start(id, plan, origin, begin, None, &mut scratch))
-        }
-        Event::Snapshot(snapshot) => Run::from_snapshot(id, plan, Snapshot::clone(snapshot)),
-        _ => Err("its log does not begin with its start".to_owned()),
-    }
 }
 
 /// Applies one more record.

@@ -2,23 +2,14 @@
 
 use std::sync::Arc;
 
-use super::{AuditAct, Engine, Versions, encode, recovery};
+use super::{AuditAct, Engine, Versions, encode};
 use crate::definition::Durability;
 use crate::error::{Error, Result};
 use crate::journal::{Journal, Op};
-use crate::plan::{DefinitionHash, Plan, Workflow};
-use crate::run::{Event, Record, Run, RunId};
+use crate::plan::{DefinitionHash, Workflow};
+use crate::replay::{History, Replay, Upgrade, verify_upgrade};
+use crate::run::{Event, Record, RunId};
 use crate::time::Timestamp;
-
-/// Why a run cannot move to another version.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct Obstacle {
-    /// Path of the step where the versions part, when it is one step.
-    pub step: Option<String>,
-    /// What is different there.
-    pub message: String,
-}
 
 impl<J: Journal> Engine<J> {
     /// Makes a deployed version of a workflow the active one (blue/green): later triggers start it.
@@ -70,25 +61,26 @@ impl<J: Journal> Engine<J> {
     }
 
     /// Whether a live run could go on under another version: everything in its log must mean the
-    /// same there. `Ok(None)` says that it could.
+    /// same there.
     ///
     /// # Errors
-    /// [`Error::UnknownRun`], or a journal that failed.
-    pub fn check_upgrade(&mut self, run: RunId, version: &Workflow) -> Result<Option<Obstacle>> {
-        self.live(run)?;
-        self.flush_for_reading()?;
-        let log = self.records(run)?;
-        let old = match log.first() {
-            Some((_, first)) => self.plan_of(run, &first.event)?,
-            None => {
-                return Err(Error::WrongState {
-                    run,
-                    message: "its workflow keeps no log".to_owned(),
-                });
-            }
+    /// [`Error::UnknownRun`], [`Error::WrongState`] when its workflow keeps no steps, or a journal
+    /// that failed.
+    pub fn check_upgrade(&mut self, run: RunId, version: &Workflow) -> Result<Upgrade> {
+        let live = self.live(run)?;
+        if live.plan.durability != Durability::Step {
+            return Err(Error::WrongState {
+                run,
+                message: "its workflow keeps no steps".to_owned(),
+            });
+        }
+        let old = Workflow {
+            plan: Arc::clone(&live.plan),
         };
-        let linked = self.link(version.clone())?;
-        Ok(follow(run, &old, &linked.plan, &log).err())
+        self.flush_for_reading()?;
+        let history = History::of(&self.journal, run)?;
+        let new = self.link(version.clone())?;
+        verify_upgrade(&old, &new, &history)
     }
 
     /// Moves a live run to another version of its workflow, which must be deployed. Steps that
@@ -112,18 +104,22 @@ impl<J: Journal> Engine<J> {
                 workflow: version.to_string(),
             });
         };
-        let durable = deployed.plan.durability == Durability::Step;
-        if !durable || self.live(run)?.plan.durability != Durability::Step {
-            return Err(wrong("its workflow keeps no steps".to_owned()));
-        }
-        self.flush_for_reading()?;
-        let log = self.records(run)?;
-        let Some((_, first)) = log.first() else {
-            return Err(Error::UnknownRun { run });
+        let new = Workflow {
+            plan: Arc::clone(&deployed.plan),
         };
-        let old = self.plan_of(run, &first.event)?;
-        let mut moved =
-            follow(run, &old, &deployed.plan, &log).map_err(|obstacle| wrong(obstacle.message))?;
+        if new.plan.durability != Durability::Step {
+            return Err(wrong("the other version keeps no steps".to_owned()));
+        }
+        if let Upgrade::Impossible { record, reason } = self.check_upgrade(run, &new)? {
+            return Err(wrong(format!(
+                "it cannot move, see record {record}: {reason}"
+            )));
+        }
+        let history = History::of(&self.journal, run)?;
+        let seq = self.live(run)?.seq;
+        let (replay, _) = Replay::of(&new, &history)?;
+        let mut moved = replay.into_run();
+        (moved.id, moved.seq) = (run, seq);
         moved.changes = self.progress.is_some().then(Box::default);
         let record = Record {
             now,
@@ -141,79 +137,4 @@ impl<J: Journal> Engine<J> {
         self.take_up(moved, None, now);
         Ok(())
     }
-}
-
-/// Plays a log under two versions side by side; they must agree on what every record is about.
-fn follow(
-    id: RunId,
-    old: &Arc<Plan>,
-    new: &Arc<Plan>,
-    log: &[(u64, Record)],
-) -> std::result::Result<Run, Obstacle> {
-    let whole = |message: String| Obstacle {
-        step: None,
-        message,
-    };
-    let Some(((seq, first), rest)) = log.split_first() else {
-        return Err(whole("its log is empty".to_owned()));
-    };
-    if matches!(first.event, Event::Snapshot(_)) && !same_shape(old, new) {
-        return Err(whole(
-            "the beginning of its log was folded, and the versions have different steps".to_owned(),
-        ));
-    }
-    let mut scratch = crate::run::Scratch::default();
-    let mut before = recovery::begin(id, Arc::clone(old), first, first.now).map_err(whole)?;
-    let mut after = recovery::begin(id, Arc::clone(new), first, first.now).map_err(whole)?;
-    after.seq = seq + 1;
-    before.seq = after.seq;
-    for (_, record) in rest {
-        let at = match &record.event {
-            Event::Done { at, .. }
-            | Event::Fail { at, .. }
-            | Event::Skip { at }
-            | Event::Timer { at } => Some(*at),
-            _ => None,
-        };
-        let path = at.map(|at| before.path_of(at));
-        if let (Some(at), Some(path)) = (at, &path) {
-            let there = after.path_of(at);
-            let [was, is] = [&before, &after].map(|run| run.step(at).map(|step| step.kind.name()));
-            if there != *path || was != is {
-                return Err(Obstacle {
-                    step: Some(path.clone()),
-                    message: format!("where it ran `{path}`, the other version has `{there}`"),
-                });
-            }
-        }
-        let obstacle = |message| Obstacle {
-            step: path.clone(),
-            message,
-        };
-        recovery::replay(&mut before, record, &mut scratch).map_err(obstacle)?;
-        recovery::replay(&mut after, record, &mut scratch).map_err(|_| Obstacle {
-            step: path.clone(),
-            message: match &path {
-                Some(path) => format!("the other version would not have run `{path}` then"),
-                None => "the other version would not have been there then".to_owned(),
-            },
-        })?;
-    }
-    if after.status.is_ended() {
-        return Err(whole(
-            "under the other version it would have ended".to_owned(),
-        ));
-    }
-    Ok(after)
-}
-
-/// Whether two plans number the same steps the same way.
-fn same_shape(old: &Plan, new: &Plan) -> bool {
-    old.blocks.len() == new.blocks.len()
-        && old.blocks.iter().zip(&new.blocks).all(|(old, new)| {
-            old.steps.len() == new.steps.len()
-                && old.steps.iter().zip(&new.steps).all(|(old, new)| {
-                    old.id == new.id && old.kind.name() == new.kind.name() && old.next == new.next
-                })
-        })
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::EvalError;
 use super::ast::Binary;
 use super::function;
-use super::program::{Equality, Fold, FoldKind, Node, Slot};
+use super::program::{Equality, Fold, FoldKind, Node, Otherwise, Slot};
 use super::value::{List, Map, Val};
 
 /// The data of one evaluation.
@@ -79,6 +79,11 @@ impl<'a> Evaluation<'a, '_> {
             }
             Node::Has(operand, field) => match self.run(operand)? {
                 Val::Map(map) => Ok(Val::Bool(map.field(field).is_some())),
+                Val::Optional(None) => Ok(Val::Bool(false)),
+                Val::Optional(Some(value)) => match &*value {
+                    Val::Map(map) => Ok(Val::Bool(map.field(field).is_some())),
+                    _ => Ok(Val::Bool(false)),
+                },
                 other => Err(EvalError::new(format!(
                     "has(): a {} has no fields",
                     other.type_name()
@@ -88,6 +93,41 @@ impl<'a> Evaluation<'a, '_> {
                 let operand = self.run(operand)?;
                 let index = self.run(index)?;
                 element(&operand, &index)
+            }
+            Node::MaybeField(operand, field) => {
+                let operand = self.run(operand)?;
+                maybe_field(&operand, field)
+            }
+            Node::MaybeIndex(operand, index) => {
+                let operand = self.run(operand)?;
+                let index = self.run(index)?;
+                maybe_element(&operand, &index)
+            }
+            Node::Spread(operand) => self.run(operand),
+            Node::OrElse(parts, how) => match (self.run(&parts.0)?, how) {
+                (Val::Optional(Some(value)), Otherwise::Value) => Ok(Val::clone(&value)),
+                (some @ Val::Optional(Some(_)), Otherwise::Optional) => Ok(some),
+                (Val::Optional(None), Otherwise::Value) => self.run(&parts.1),
+                (Val::Optional(None), Otherwise::Optional) => match self.run(&parts.1)? {
+                    other @ Val::Optional(_) => Ok(other),
+                    other => Err(no_overload("or", &[&other])),
+                },
+                (other, _) => Err(no_overload("or", &[&other])),
+            },
+            Node::OptMap(parts, how) => {
+                let (local, value, body) = &**parts;
+                match self.run(value)? {
+                    Val::Optional(Some(value)) => {
+                        self.set_local(*local, Val::clone(&value));
+                        match (self.run(body)?, how) {
+                            (found, Otherwise::Value) => Ok(Val::some(found)),
+                            (found @ Val::Optional(_), Otherwise::Optional) => Ok(found),
+                            (other, _) => Err(no_overload("optFlatMap", &[&other])),
+                        }
+                    }
+                    none @ Val::Optional(None) => Ok(none),
+                    other => Err(no_overload("optMap", &[&other])),
+                }
             }
             Node::Not(operand) => match self.run(operand)? {
                 Val::Bool(flag) => Ok(Val::Bool(!flag)),
@@ -118,10 +158,10 @@ impl<'a> Evaluation<'a, '_> {
                 self.binary(*op, left, right)
             }
             Node::List(nodes) => {
-                let items = nodes
-                    .iter()
-                    .map(|node| self.run(node))
-                    .collect::<Result<Vec<_>, _>>()?;
+                let mut items = Vec::with_capacity(nodes.len());
+                for node in nodes {
+                    items.extend(self.spread(node)?);
+                }
                 Ok(Val::list(items))
             }
             Node::Map(nodes) => self.map_literal(nodes),
@@ -190,10 +230,21 @@ impl<'a> Evaluation<'a, '_> {
                     key.display()
                 )));
             }
-            let value = self.run(value)?;
-            pairs.push((key, value));
+            if let Some(value) = self.spread(value)? {
+                pairs.push((key, value));
+            }
         }
         Ok(Val::map(pairs))
+    }
+
+    /// The value of an element or entry; none when it is marked with `?` and has none.
+    fn spread(&mut self, node: &'a Node) -> Result<Option<Val<'a>>, EvalError> {
+        let value = self.run(node)?;
+        match (node, value) {
+            (Node::Spread(_), Val::Optional(value)) => Ok(value.map(|value| Val::clone(&value))),
+            (Node::Spread(_), other) => Err(no_overload("?", &[&other])),
+            (_, value) => Ok(Some(value)),
+        }
     }
 
     fn binary(&mut self, op: Binary, left: Val<'a>, right: Val<'a>) -> Evaluated<'a> {
@@ -348,6 +399,7 @@ pub(crate) fn select<'a>(operand: &Val<'a>, field: &str) -> Evaluated<'a> {
         Val::Map(map) => map
             .field(field)
             .ok_or_else(|| EvalError::new(format!("no such key: {field}"))),
+        Val::Optional(_) => maybe_field(operand, field),
         other => Err(EvalError::new(format!(
             "no field `{field}` in a {}",
             other.type_name()
@@ -355,8 +407,35 @@ pub(crate) fn select<'a>(operand: &Val<'a>, field: &str) -> Evaluated<'a> {
     }
 }
 
+/// `a.?b`: none where `a` is none or has no `b`.
+fn maybe_field<'a>(operand: &Val<'a>, field: &str) -> Evaluated<'a> {
+    match operand {
+        Val::Optional(None) => Ok(Val::Optional(None)),
+        Val::Optional(Some(value)) => maybe_field(value, field),
+        Val::Map(map) => Ok(Val::Optional(map.field(field).map(Rc::new))),
+        other => Err(EvalError::new(format!(
+            "no field `{field}` in a {}",
+            other.type_name()
+        ))),
+    }
+}
+
+/// `a[?b]`: none where `a` is none or has nothing at `b`.
+fn maybe_element<'a>(operand: &Val<'a>, index: &Val<'a>) -> Evaluated<'a> {
+    match (operand, index) {
+        (Val::Optional(None), _) => Ok(Val::Optional(None)),
+        (Val::Optional(Some(value)), _) => maybe_element(value, index),
+        (Val::Map(map), _) => Ok(Val::Optional(map.get(index).map(Rc::new))),
+        (Val::List(list), Val::Int(_) | Val::Uint(_) | Val::Double(_)) => Ok(Val::Optional(
+            element_of_list(list, index).ok().map(Rc::new),
+        )),
+        _ => Err(no_overload("[?]", &[operand, index])),
+    }
+}
+
 fn element<'a>(operand: &Val<'a>, index: &Val<'a>) -> Evaluated<'a> {
     match operand {
+        Val::Optional(_) => maybe_element(operand, index),
         Val::List(list) => element_of_list(list, index),
         Val::Map(map) => element_of_map(map, index),
         other => Err(no_overload("[]", &[other, index])),

@@ -13,6 +13,7 @@ mod base64;
 mod civil;
 mod eval;
 mod function;
+mod net;
 mod operand;
 mod parse;
 mod program;
@@ -20,6 +21,7 @@ mod token;
 mod value;
 
 pub use civil::{Instant, Span};
+pub use net::Net;
 pub use program::Slot;
 pub use value::{List, Map, Text, Val};
 
@@ -140,17 +142,28 @@ impl Program {
     pub(crate) fn run<'a>(
         &'a self,
         scope: &dyn Scope<'a>,
-        budget: u64,
+        mut budget: u64,
+    ) -> Result<Val<'a>, EvalError> {
+        self.run_within(scope, &mut budget)
+    }
+
+    /// As [`run`](Self::run), for several expressions that share one budget.
+    pub(crate) fn run_within<'a>(
+        &'a self,
+        scope: &dyn Scope<'a>,
+        budget: &mut u64,
     ) -> Result<Val<'a>, EvalError> {
         let mut evaluation = Evaluation {
             scope,
             locals: Vec::new(),
-            budget,
+            budget: *budget,
         };
         if self.locals > 0 {
             evaluation.locals.reserve(usize::from(self.locals));
         }
-        evaluation.run(&self.node)
+        let value = evaluation.run(&self.node);
+        *budget = evaluation.budget;
+        value
     }
 }
 

@@ -24,6 +24,15 @@ pub(crate) enum Node {
     Fail(Box<str>),
     Field(Box<Node>, Box<str>),
     Has(Box<Node>, Box<str>),
+    /// `a.?b` and `a[?b]`: a value or none.
+    MaybeField(Box<Node>, Box<str>),
+    MaybeIndex(Box<Node>, Box<Node>),
+    /// A value that `?` marks: only as an element of a list or the value of a map.
+    Spread(Box<Node>),
+    /// `x.or(y)` and `x.orValue(y)`: `y` is evaluated only when `x` is none.
+    OrElse(Box<(Node, Node)>, Otherwise),
+    /// `x.optMap(v, y)` and `x.optFlatMap(v, y)`.
+    OptMap(Box<(u16, Node, Node)>, Otherwise),
     Index(Box<Node>, Box<Node>),
     Not(Box<Node>),
     Neg(Box<Node>),
@@ -45,6 +54,13 @@ pub(crate) enum Node {
     Matches(Box<Node>, regex_lite::Regex),
     Fold(Box<Fold>),
     Bind(Box<(u16, Node, Node)>),
+}
+
+/// Whether the second part of an optional gives a value or another optional.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Otherwise {
+    Value,
+    Optional,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,7 +155,10 @@ impl Compiler<'_> {
                 field,
                 optional,
             } => {
-                no_optional(expr.at, *optional)?;
+                if *optional == Optional::Yes {
+                    let operand = self.boxed(operand)?;
+                    return Ok(Node::MaybeField(operand, field.as_str().into()));
+                }
                 if let Some(node) = self.qualified(expr) {
                     return Ok(node);
                 }
@@ -150,8 +169,11 @@ impl Compiler<'_> {
                 index,
                 optional,
             } => {
-                no_optional(expr.at, *optional)?;
-                Node::Index(self.boxed(operand)?, self.boxed(index)?)
+                let (operand, index) = (self.boxed(operand)?, self.boxed(index)?);
+                match optional {
+                    Optional::Yes => Node::MaybeIndex(operand, index),
+                    Optional::No => Node::Index(operand, index),
+                }
             }
             ExprKind::Not(operand) => Node::Not(self.boxed(operand)?),
             ExprKind::Neg(operand) => Node::Neg(self.boxed(operand)?),
@@ -166,16 +188,14 @@ impl Compiler<'_> {
             ExprKind::List(items) => {
                 let mut nodes = Vec::with_capacity(items.len());
                 for (item, optional) in items {
-                    no_optional(item.at, *optional)?;
-                    nodes.push(self.node(item)?);
+                    nodes.push(self.spread(item, *optional)?);
                 }
                 Node::List(nodes)
             }
             ExprKind::Map(entries) => {
                 let mut nodes = Vec::with_capacity(entries.len());
                 for (key, value, optional) in entries {
-                    no_optional(key.at, *optional)?;
-                    nodes.push((self.node(key)?, self.node(value)?));
+                    nodes.push((self.node(key)?, self.spread(value, *optional)?));
                 }
                 Node::Map(nodes)
             }
@@ -188,6 +208,14 @@ impl Compiler<'_> {
             ExprKind::Call { target, name, args } => {
                 return self.call(expr.at, target.as_deref(), name, args);
             }
+        })
+    }
+
+    fn spread(&mut self, expr: &Expr, optional: Optional) -> Compiled {
+        let node = self.node(expr)?;
+        Ok(match optional {
+            Optional::Yes => Node::Spread(Box::new(node)),
+            Optional::No => node,
         })
     }
 
@@ -227,7 +255,7 @@ impl Compiler<'_> {
         }
         match name {
             "bool" | "int" | "uint" | "double" | "string" | "bytes" | "list" | "map"
-            | "null_type" | "type" => Ok(Node::Type(type_constant(name))),
+            | "null_type" | "type" | "optional_type" => Ok(Node::Type(type_constant(name))),
             _ => self.unknown(at, self.names.explain(name)),
         }
     }
@@ -252,6 +280,8 @@ impl Compiler<'_> {
         match name.as_str() {
             "google.protobuf.Timestamp" => Some(Node::Type("google.protobuf.Timestamp")),
             "google.protobuf.Duration" => Some(Node::Type("google.protobuf.Duration")),
+            "net.IP" => Some(Node::Type("net.IP")),
+            "net.CIDR" => Some(Node::Type("net.CIDR")),
             _ => None,
         }
     }
@@ -319,6 +349,55 @@ impl Compiler<'_> {
         Ok(Node::Call(function, nodes))
     }
 
+    /// The forms that optimisers write: `cel.block([a, b], result)` evaluates shared parts once,
+    /// `cel.index(n)` names one, `cel.iterVar(d, n)` names the variable of a macro.
+    fn block_call(
+        &mut self,
+        at: usize,
+        name: &str,
+        args: &[Expr],
+    ) -> Result<Option<Node>, ExprError> {
+        match (name, args) {
+            ("block", [parts, body]) => {
+                let ExprKind::List(parts) = &parts.kind else {
+                    return fail(at, "cel.block takes a list and a result");
+                };
+                self.block_parts(parts, body, 0).map(Some)
+            }
+            ("index", [index]) => {
+                let local = number(index).and_then(|index| self.local(&block_name(index)));
+                match local {
+                    Some(local) => Ok(Some(Node::Local(local))),
+                    None => fail(at, "cel.index names no part of a cel.block before it"),
+                }
+            }
+            ("iterVar", args) => {
+                let local = iteration_name(args).and_then(|name| self.local(&name));
+                match local {
+                    Some(local) => Ok(Some(Node::Local(local))),
+                    None => fail(at, "cel.iterVar names no variable of a macro around it"),
+                }
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn block_parts(
+        &mut self,
+        parts: &[(Expr, Optional)],
+        body: &Expr,
+        index: i64,
+    ) -> Result<Node, ExprError> {
+        let Some(((part, _), rest)) = parts.split_first() else {
+            return self.node(body);
+        };
+        let value = self.node(part)?;
+        self.with_locals(&[block_name(index)], |this, base| {
+            let body = this.block_parts(rest, body, index + 1)?;
+            Ok(Node::Bind(Box::new((base, value, body))))
+        })
+    }
+
     fn macro_call(
         &mut self,
         at: usize,
@@ -340,6 +419,27 @@ impl Compiler<'_> {
             };
             return Ok(Some(Node::Has(self.boxed(operand)?, field.as_str().into())));
         };
+        if matches!(dotted(target), Some((space, _)) if space == "cel")
+            && let Some(node) = self.block_call(at, name, args)?
+        {
+            return Ok(Some(node));
+        }
+        match (name, args) {
+            ("or" | "orValue", [other]) => {
+                let parts = Box::new((self.node(target)?, self.node(other)?));
+                return Ok(Some(Node::OrElse(parts, otherwise(name == "orValue"))));
+            }
+            ("optMap" | "optFlatMap", [variable, body]) => {
+                let variable = simple_name(variable)?;
+                let value = self.node(target)?;
+                let how = otherwise(name == "optMap");
+                return self.with_locals(&[variable], |this, base| {
+                    let parts = Box::new((base, value, this.node(body)?));
+                    Ok(Some(Node::OptMap(parts, how)))
+                });
+            }
+            _ => {}
+        }
         if name == "bind"
             && args.len() == 3
             && matches!(dotted(target), Some((space, _)) if space == "cel")
@@ -427,14 +527,18 @@ impl Compiler<'_> {
     }
 }
 
-fn no_optional(at: usize, optional: Optional) -> Result<(), ExprError> {
-    match optional {
-        Optional::No => Ok(()),
-        Optional::Yes => fail(
-            at,
-            "optional syntax (`.?`, `[?`) is not part of this language; use has()",
-        ),
+/// What an optional's second part gives: a bare value or an optional.
+fn otherwise(bare: bool) -> Otherwise {
+    if bare {
+        Otherwise::Value
+    } else {
+        Otherwise::Optional
     }
+}
+
+/// The name of the local that holds part `index` of the innermost `cel.block`.
+fn block_name(index: i64) -> String {
+    format!("@index{index}")
 }
 
 fn simple_name(expr: &Expr) -> Result<String, ExprError> {
@@ -443,7 +547,29 @@ fn simple_name(expr: &Expr) -> Result<String, ExprError> {
             name,
             rooted: false,
         } => Ok(name.clone()),
+        // What an optimiser writes for the variable of a macro.
+        ExprKind::Call {
+            target: Some(target),
+            name,
+            args,
+        } if name == "iterVar" && matches!(dotted(target), Some((space, _)) if space == "cel") => {
+            iteration_name(args).map_or_else(|| fail(expr.at, "cel.iterVar takes two numbers"), Ok)
+        }
         _ => fail(expr.at, "the variable of a macro is a plain name"),
+    }
+}
+
+fn iteration_name(args: &[Expr]) -> Option<String> {
+    match args {
+        [depth, unique] => Some(format!("@it:{}:{}", number(depth)?, number(unique)?)),
+        _ => None,
+    }
+}
+
+fn number(expr: &Expr) -> Option<i64> {
+    match &expr.kind {
+        ExprKind::Literal(Literal::Int(value)) => Some(*value),
+        _ => None,
     }
 }
 
@@ -464,7 +590,7 @@ fn dotted(expr: &Expr) -> Option<(String, bool)> {
 }
 
 fn type_constant(name: &str) -> &'static str {
-    const NAMES: [&str; 10] = [
+    const NAMES: [&str; 11] = [
         "bool",
         "int",
         "uint",
@@ -475,6 +601,7 @@ fn type_constant(name: &str) -> &'static str {
         "map",
         "null_type",
         "type",
+        "optional_type",
     ];
     NAMES
         .iter()

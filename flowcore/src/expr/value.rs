@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::ast::Literal;
 use super::civil::{Instant, Span};
+use super::net::Net;
 
 /// A value while an expression is evaluated; `'a` is the life of the program and the data.
 #[derive(Debug, Clone)]
@@ -37,6 +38,10 @@ pub enum Val<'a> {
     Duration(Span),
     /// The name of a type, as `type(x)` gives it.
     Type(&'static str),
+    /// A value or none, as `a.?b` gives it.
+    Optional(Option<Rc<Val<'a>>>),
+    /// An address or a range of addresses, as `ip('10.0.0.1')` and `cidr('10.0.0.0/8')` give it.
+    Net(Net),
 }
 
 /// A borrowed or computed string.
@@ -190,6 +195,10 @@ impl<'a> Val<'a> {
         }
     }
 
+    pub(crate) fn some(value: Val<'a>) -> Self {
+        Val::Optional(Some(Rc::new(value)))
+    }
+
     pub(crate) fn text(text: impl Into<Rc<str>>) -> Self {
         Val::Str(Text::Owned(text.into()))
     }
@@ -217,6 +226,9 @@ impl<'a> Val<'a> {
             Val::Timestamp(_) => "google.protobuf.Timestamp",
             Val::Duration(_) => "google.protobuf.Duration",
             Val::Type(_) => "type",
+            Val::Optional(_) => "optional_type",
+            Val::Net(Net::Ip(_)) => "net.IP",
+            Val::Net(Net::Cidr(..)) => "net.CIDR",
         }
     }
 
@@ -242,6 +254,9 @@ impl<'a> Val<'a> {
             Val::Timestamp(instant) => Value::from(instant.format()),
             Val::Duration(span) => Value::from(span.format()),
             Val::Type(name) => Value::from(*name),
+            Val::Optional(Some(value)) => value.to_json(),
+            Val::Optional(None) => Value::Null,
+            Val::Net(net) => Value::from(net.to_string()),
         }
     }
 
@@ -262,6 +277,9 @@ impl<'a> Val<'a> {
             (Val::Bool(a), Val::Bool(b)) => a == b,
             (Val::Bytes(a), Val::Bytes(b)) => a == b,
             (Val::Type(a), Val::Type(b)) => a == b,
+            (Val::Optional(Some(a)), Val::Optional(Some(b))) => a.equals(b),
+            (Val::Optional(a), Val::Optional(b)) => a.is_none() && b.is_none(),
+            (Val::Net(a), Val::Net(b)) => a == b,
             (Val::Timestamp(a), Val::Timestamp(b)) => a == b,
             (Val::Duration(a), Val::Duration(b)) => a == b,
             (Val::List(a), Val::List(b)) => {

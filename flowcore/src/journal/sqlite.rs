@@ -1,5 +1,10 @@
 //! A journal in one SQLite file: write-ahead log, `synchronous=FULL`, one `fsync` per commit.
+//!
+//! Records go to the end of the table `tail` first, so a commit of many runs writes a few pages
+//! next to each other instead of a page a run. When the tail is long it moves, sorted, into the
+//! table `log`, where the records of a run lie together. The view `record` shows both as one.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
@@ -12,6 +17,10 @@ use crate::time::Timestamp;
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS log (run INTEGER NOT NULL, seq INTEGER NOT NULL, record BLOB NOT NULL,
         PRIMARY KEY (run, seq)) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS tail (id INTEGER PRIMARY KEY, run INTEGER NOT NULL, seq INTEGER NOT NULL,
+        record BLOB NOT NULL);
+    CREATE VIEW IF NOT EXISTS record AS
+        SELECT run, seq, record FROM log UNION ALL SELECT run, seq, record FROM tail;
     CREATE TABLE IF NOT EXISTS value (space TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL,
         PRIMARY KEY (space, key)) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS state (collection TEXT NOT NULL, key TEXT NOT NULL, body TEXT NOT NULL,
@@ -20,10 +29,24 @@ const SCHEMA: &str = "
         until_ms INTEGER NOT NULL, epoch INTEGER NOT NULL);
 ";
 
+/// Records in the tail before it moves.
+const TAIL_LEN_MAX: u64 = 4096;
+
 /// A journal in a SQLite file that any SQLite tool can read.
 #[derive(Debug)]
 pub struct SqliteJournal {
     connection: Connection,
+    tail: Tail,
+}
+
+/// What is known of the tail without looking; only as long as nobody else writes.
+#[derive(Debug, Default)]
+struct Tail {
+    /// SQLite's count of the changes by other connections; `None` when nothing is known.
+    version: Option<i64>,
+    len: u64,
+    /// The number that the next record of a run has, for every run with records in the tail.
+    next: HashMap<RunId, u64>,
 }
 
 impl From<rusqlite::Error> for JournalError {
@@ -47,7 +70,10 @@ impl SqliteJournal {
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.execute_batch(SCHEMA)?;
         connection.set_prepared_statement_cache_capacity(32);
-        Ok(Self { connection })
+        Ok(Self {
+            connection,
+            tail: Tail::default(),
+        })
     }
 
     /// The application state that steps wrote at `key` of `collection`.
@@ -71,18 +97,86 @@ fn signed(number: u64) -> Result<i64, JournalError> {
     i64::try_from(number).map_err(JournalError::store)
 }
 
-fn apply(transaction: &Connection, op: &Op) -> Result<(), JournalError> {
-    match op {
-        Op::Append { run, seq, record } => {
-            let mut statement = transaction.prepare_cached(
-                "INSERT OR IGNORE INTO log (run, seq, record) VALUES (?1, ?2, ?3)",
-            )?;
-            statement.execute(params![signed(run.as_u64())?, signed(*seq)?, record])?;
+impl Tail {
+    /// Looks anew when another connection wrote, or when the last commit failed.
+    fn refresh(&mut self, connection: &Connection) -> Result<(), JournalError> {
+        let mut statement = connection.prepare_cached("PRAGMA data_version")?;
+        let version = statement.query_row([], |row| row.get(0))?;
+        if self.version == Some(version) {
+            return Ok(());
         }
+        let mut statement = connection
+            .prepare_cached("SELECT run, max(seq) + 1, count(*) FROM tail GROUP BY run")?;
+        let mut rows = statement.query([])?;
+        *self = Self {
+            version: Some(version),
+            ..Self::default()
+        };
+        while let Some(row) = rows.next()? {
+            let number = |column| row.get::<_, i64>(column).map(i64::unsigned_abs);
+            self.next.insert(RunId::new(number(0)?), number(1)?);
+            self.len += number(2)?;
+        }
+        Ok(())
+    }
+
+    fn append(
+        &mut self,
+        connection: &Connection,
+        run: RunId,
+        seq: u64,
+        record: &[u8],
+    ) -> Result<(), JournalError> {
+        let key = (signed(run.as_u64())?, signed(seq)?);
+        let there = |sql: &str| -> Result<bool, JournalError> {
+            let mut statement = connection.prepare_cached(sql)?;
+            Ok(statement.query_row(key, |row| row.get(0))?)
+        };
+        let known = match self.next.get(&run) {
+            Some(next) if *next == seq => false,
+            Some(_) => there("SELECT EXISTS (SELECT 1 FROM record WHERE run = ?1 AND seq = ?2)")?,
+            None => there("SELECT EXISTS (SELECT 1 FROM log WHERE run = ?1 AND seq = ?2)")?,
+        };
+        if known {
+            return Ok(());
+        }
+        let mut statement =
+            connection.prepare_cached("INSERT INTO tail (run, seq, record) VALUES (?1, ?2, ?3)")?;
+        statement.execute(params![key.0, key.1, record])?;
+        let next = self.next.entry(run).or_default();
+        *next = (*next).max(seq + 1);
+        self.len += 1;
+        Ok(())
+    }
+
+    /// Sorts the tail into the log when it is long.
+    fn settle(&mut self, connection: &Connection) -> Result<(), JournalError> {
+        if self.len < TAIL_LEN_MAX {
+            return Ok(());
+        }
+        connection.execute_batch(
+            "INSERT OR IGNORE INTO log (run, seq, record)
+                SELECT run, seq, record FROM tail ORDER BY run, seq, id;
+             DELETE FROM tail;",
+        )?;
+        self.len = 0;
+        self.next.clear();
+        Ok(())
+    }
+}
+
+fn apply(transaction: &Connection, tail: &mut Tail, op: &Op) -> Result<(), JournalError> {
+    match op {
+        Op::Append { run, seq, record } => tail.append(transaction, *run, *seq, record)?,
         Op::Truncate { run, before } => {
-            let mut statement =
-                transaction.prepare_cached("DELETE FROM log WHERE run = ?1 AND seq < ?2")?;
-            statement.execute(params![signed(run.as_u64())?, signed(*before)?])?;
+            let key = (signed(run.as_u64())?, signed(*before)?);
+            transaction
+                .prepare_cached("DELETE FROM log WHERE run = ?1 AND seq < ?2")?
+                .execute(key)?;
+            let gone = transaction
+                .prepare_cached("DELETE FROM tail WHERE run = ?1 AND seq < ?2")?
+                .execute(key)?;
+            tail.len = tail.len.saturating_sub(gone as u64);
         }
         Op::Put { space, key, value } => {
             let mut statement = transaction.prepare_cached(
@@ -132,6 +226,8 @@ fn current_lease(
 
 impl Journal for SqliteJournal {
     fn commit(&mut self, batch: &Batch) -> Result<(), JournalError> {
+        // Whatever fails, what is known of the tail is not true any more.
+        let mut tail = std::mem::take(&mut self.tail);
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -142,16 +238,20 @@ impl Journal for SqliteJournal {
                 current,
             });
         }
+        tail.refresh(&transaction)?;
         for op in &batch.ops {
-            apply(&transaction, op)?;
+            apply(&transaction, &mut tail, op)?;
         }
-        Ok(transaction.commit()?)
+        tail.settle(&transaction)?;
+        transaction.commit()?;
+        self.tail = tail;
+        Ok(())
     }
 
     fn log(&self, run: RunId) -> Result<Vec<(u64, Vec<u8>)>, JournalError> {
         let mut statement = self
             .connection
-            .prepare_cached("SELECT seq, record FROM log WHERE run = ?1 ORDER BY seq")?;
+            .prepare_cached("SELECT seq, record FROM record WHERE run = ?1 ORDER BY seq")?;
         let rows = statement.query_map(params![signed(run.as_u64())?], |row| {
             Ok((row.get::<_, i64>(0)?.unsigned_abs(), row.get(1)?))
         })?;

@@ -31,6 +31,9 @@ pub(crate) fn compile(definition: WorkflowDef, lines: Lines<'_>) -> Result<Plan>
     if definition.name.trim().is_empty() {
         return Err(whole.invalid("a workflow needs a name"));
     }
+    for trigger in &definition.triggers {
+        crate::trigger::check(&definition.name, trigger)?;
+    }
     let mut compiler = Compiler {
         priority: definition.priority,
         blocks: Vec::new(),
@@ -101,7 +104,8 @@ impl Compiler<'_> {
                 limit,
             });
         }
-        if path.matches('/').count() > DEPTH_MAX {
+        // A block adds its step's id and its own name to the path.
+        if path.matches('/').count().div_ceil(2) > DEPTH_MAX {
             return Err(whole.invalid(format!("nested deeper than {DEPTH_MAX} blocks")));
         }
         let number = u32::try_from(self.blocks.len()).unwrap_or(u32::MAX);

@@ -58,7 +58,14 @@ impl DefinitionHash {
 
 impl fmt::Display for DefinitionHash {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(out, "{byte:02x}"))
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut text = String::with_capacity(32);
+        for byte in self.0 {
+            for digit in [byte >> 4, byte & 15] {
+                text.push(char::from(DIGITS[usize::from(digit)]));
+            }
+        }
+        out.write_str(&text)
     }
 }
 
@@ -242,26 +249,6 @@ pub(crate) enum Kind {
         input: Template,
         linked: Option<(u32, Option<Program>)>,
     },
-}
-
-impl Kind {
-    /// What the step is at heart: its action, or the kind of block.
-    pub(crate) fn name(&self) -> &str {
-        match self {
-            Kind::Action { action, .. } => action,
-            Kind::Set { .. } => "=set",
-            Kind::Fail { .. } => "=fail",
-            Kind::WaitFor { .. } => "=wait",
-            Kind::WaitEvent { event, .. } => event,
-            Kind::Approval { .. } => "=approval",
-            Kind::Branch { .. } => "=branch",
-            Kind::Parallel { .. } => "=parallel",
-            Kind::While { .. } => "=while",
-            Kind::For { .. } => "=for",
-            Kind::Each { .. } => "=for_each",
-            Kind::Sub { .. } => "=workflow",
-        }
-    }
 }
 
 #[derive(Debug)]

@@ -6,6 +6,8 @@ use crate::expr::{EvalError, ExprError, Names, Program, Scope, Val};
 
 /// Longest text that a template may produce, in bytes.
 const TEXT_LEN_MAX: usize = 1 << 20;
+/// Bytes of interpolated text that cost as much as one step of an expression.
+const BYTES_PER_UNIT: u64 = 64;
 
 #[derive(Debug, Clone)]
 pub(crate) enum Template {
@@ -99,47 +101,66 @@ impl Template {
         Ok(Template::Text(parts))
     }
 
+    /// The value with its expressions evaluated; all of them share the budget.
     pub(crate) fn fill<'a>(
         &'a self,
         scope: &dyn Scope<'a>,
-        budget: u64,
+        mut budget: u64,
+    ) -> Result<Value, EvalError> {
+        self.fill_within(scope, &mut budget)
+    }
+
+    fn fill_within<'a>(
+        &'a self,
+        scope: &dyn Scope<'a>,
+        budget: &mut u64,
     ) -> Result<Value, EvalError> {
         Ok(match self {
             Template::Constant(value) => value.clone(),
-            Template::Expression(program) => program.run(scope, budget)?.to_json(),
-            Template::Text(parts) => {
-                let mut text = String::new();
-                for part in parts {
-                    match part {
-                        Part::Literal(literal) => text.push_str(literal),
-                        Part::Expression(program) => {
-                            let value: Val<'_> = program.run(scope, budget)?;
-                            text.push_str(&value.display());
-                        }
-                    }
-                    if text.len() > TEXT_LEN_MAX {
-                        return Err(EvalError::new(format!(
-                            "an interpolated text is over {TEXT_LEN_MAX} bytes"
-                        )));
-                    }
-                }
-                Value::String(text)
-            }
+            Template::Expression(program) => program.run_within(scope, budget)?.to_json(),
+            Template::Text(parts) => Value::String(text(parts, scope, budget)?),
             Template::Array(items) => Value::Array(
                 items
                     .iter()
-                    .map(|item| item.fill(scope, budget))
+                    .map(|item| item.fill_within(scope, budget))
                     .collect::<Result<_, _>>()?,
             ),
             Template::Object(fields) => {
-                let mut map = serde_json::Map::with_capacity(fields.len());
+                let mut map = serde_json::Map::new();
                 for (name, item) in fields {
-                    map.insert(name.clone(), item.fill(scope, budget)?);
+                    map.insert(name.clone(), item.fill_within(scope, budget)?);
                 }
                 Value::Object(map)
             }
         })
     }
+}
+
+fn text<'a>(
+    parts: &'a [Part],
+    scope: &dyn Scope<'a>,
+    budget: &mut u64,
+) -> Result<String, EvalError> {
+    let mut text = String::new();
+    for part in parts {
+        let before = text.len();
+        match part {
+            Part::Literal(literal) => text.push_str(literal),
+            Part::Expression(program) => {
+                let value: Val<'_> = program.run_within(scope, budget)?;
+                text.push_str(&value.display());
+            }
+        }
+        if text.len() > TEXT_LEN_MAX {
+            return Err(EvalError::new(format!(
+                "an interpolated text is over {TEXT_LEN_MAX} bytes"
+            )));
+        }
+        // What is copied costs, so that many long texts end too.
+        let copied = (text.len() - before) as u64 / BYTES_PER_UNIT;
+        *budget = budget.checked_sub(copied).ok_or_else(EvalError::budget)?;
+    }
+    Ok(text)
 }
 
 /// The brace that ends an expression: braces of map literals nest, those inside strings do not count.
@@ -161,4 +182,40 @@ fn closing_brace(body: &str) -> Option<usize> {
         }
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::expr::Slot;
+
+    struct Nothing;
+
+    impl Names for Nothing {
+        fn slot(&self, _: &str) -> Option<Slot> {
+            None
+        }
+    }
+
+    impl<'a> Scope<'a> for Nothing {
+        fn value(&self, _: Slot) -> Val<'a> {
+            Val::Null
+        }
+    }
+
+    #[test]
+    fn the_expressions_of_one_value_share_a_budget() {
+        let part = "${[1, 2, 3].map(x, x * x)[2]} and ";
+        let many = json!({"a": [part, part], "b": part.repeat(3)});
+        let template = Template::compile(&many, &Nothing).unwrap();
+        let filled = template.fill(&Nothing, 1_000).unwrap();
+        assert_eq!(filled["b"], json!("9 and 9 and 9 and "));
+        let one = Template::compile(&json!(part), &Nothing).unwrap();
+        let enough = (1..).find(|budget| one.fill(&Nothing, *budget).is_ok());
+        let short = template.fill(&Nothing, enough.unwrap() * 4);
+        assert!(short.unwrap_err().is_budget());
+        assert!(template.fill(&Nothing, enough.unwrap() * 5).is_ok());
+    }
 }

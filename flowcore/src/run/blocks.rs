@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::launch::expression_failure;
 use super::machine::Launched;
-use super::{Agenda, Aux, Deadline, Failure, Parent, Place, Run, StepStatus};
+use super::{Agenda, Aux, Deadline, Failure, Inner, Parent, Place, Run, StepStatus};
 use crate::definition::Collect;
 use crate::expr::EvalError;
 use crate::plan::{Kind, Plan, Step};
@@ -164,7 +164,7 @@ impl Run {
             }
         };
         self.set_aux(at, aux);
-        self.agenda.push_back(Agenda::Advance(at));
+        self.worklist().push_back(Agenda::Advance(at));
         Ok(())
     }
 
@@ -197,14 +197,13 @@ impl Run {
             (_, "") => format!("{around}{}/", step.id),
             (_, part) => format!("{around}{}/{part}/", step.id),
         };
-        self.enter(
-            plan,
-            Parent::of(at.frame, at.step),
-            block,
-            item.map(Box::new),
+        let inner = Inner {
+            parent: Parent::of(at.frame, at.step),
             index,
-            Some(path.into()),
-        )
+            item: item.unwrap_or_default(),
+            path: path.into(),
+        };
+        self.enter(plan, block, Some(inner))
     }
 
     /// Hands a failed step to its `catch`: the step goes on, and ends with what the steps there give.
@@ -271,7 +270,7 @@ impl Run {
             Kind::While { .. } | Kind::For { .. } => {
                 aux.last = output;
                 aux.active = 0;
-                self.agenda.push_back(Agenda::Advance(at));
+                self.worklist().push_back(Agenda::Advance(at));
             }
             Kind::Each { collect, .. } => {
                 aux.active = aux.active.saturating_sub(1);
@@ -279,7 +278,7 @@ impl Run {
                 if *collect == Collect::List {
                     aux.results.insert(index, output);
                 }
-                self.agenda.push_back(Agenda::Advance(at));
+                self.worklist().push_back(Agenda::Advance(at));
             }
             _ => self.succeed(plan, at, output),
         }
@@ -312,7 +311,7 @@ impl Run {
                 let (index, last) = (aux.next, aux.last.clone());
                 aux.next += 1;
                 // The condition sees what the body would see.
-                let before = self.agenda.len();
+                let before = self.worklist().len();
                 let child = self.open_child(
                     plan,
                     at,
@@ -328,7 +327,7 @@ impl Run {
                 if matches!(wanted, Ok(true)) && index < *iterations_max {
                     return Ok(());
                 }
-                self.agenda.truncate(before);
+                self.worklist().truncate(before);
                 self.frames.retain(|frame| frame.serial != child);
                 if wanted? {
                     return Err(too_many(*iterations_max));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{Deadline, Effect, Failure, Parent, Place, Run, RunId, RunStatus, StepStatus};
+use super::{Deadline, Effect, Failure, Inner, Parent, Place, Run, RunId, RunStatus, StepStatus};
 use crate::definition::Jitter;
 use crate::plan::{Plan, Retry};
 use crate::time::Timestamp;
@@ -16,7 +16,7 @@ impl Run {
         let mut doomed: Vec<u32> = Vec::new();
         // Parents have smaller numbers than their children, so one pass finds all descendants.
         for child in &self.frames {
-            let Some((parent, by)) = child.parent.get() else {
+            let Some((parent, by)) = child.parent().get() else {
                 continue;
             };
             if (parent, by) == (frame, step) || doomed.contains(&parent) {
@@ -58,7 +58,7 @@ impl Run {
                     cell.deadline = Deadline::from(Some(due));
                     cell.aux = None;
                 }
-                self.note(at, StepStatus::Retrying);
+                self.note(at, StepStatus::Retrying, &Value::Null);
                 effects.push(Effect::Timer { at, due });
             }
             None => self.step_failed(plan, at, failure, effects),
@@ -98,7 +98,7 @@ impl Run {
             let Some(step) = plan.step(frame.block, at.step) else {
                 return;
             };
-            let parent = frame.parent.get();
+            let parent = frame.parent().get();
             if failure.step.is_none() {
                 failure.step = Some(format!("{}{}", frame.path(), step.id));
             }
@@ -153,8 +153,13 @@ impl Run {
     pub(super) fn undo_next(&mut self, plan: &Plan, effects: &mut Vec<Effect>) {
         match self.rare_mut().undo.pop() {
             Some((block, params)) => {
-                let path = Some(Arc::from("compensate/"));
-                self.enter(plan, Parent::NONE, block, Some(Box::new(params)), 0, path);
+                let inner = Inner {
+                    parent: Parent::NONE,
+                    index: 0,
+                    item: params,
+                    path: Arc::from("compensate/"),
+                };
+                self.enter(plan, block, Some(inner));
             }
             None => {
                 let failure = self.rare_mut().failing.take();
@@ -167,14 +172,14 @@ impl Run {
         let running: Vec<Place> = self.running().collect();
         effects.extend(running.into_iter().map(|at| Effect::Cancel { at }));
         self.frames.truncate(1);
-        self.agenda.clear();
+        self.worklist().clear();
         if self.changes.is_some() {
             let open: Vec<Place> = self
                 .places()
                 .filter(|at| self.cell(*at).is_some_and(|cell| cell.status.is_open()))
                 .collect();
             for at in open {
-                self.note(at, StepStatus::Cancelled);
+                self.note(at, StepStatus::Cancelled, &Value::Null);
             }
         }
         for cell in self.frames.iter_mut().flat_map(|frame| &mut frame.cells) {

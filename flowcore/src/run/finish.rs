@@ -8,7 +8,7 @@ use crate::time::Timestamp;
 
 impl Run {
     pub(super) fn close(&mut self, at: Place, status: StepStatus, output: Value) {
-        self.note(at, status);
+        self.note(at, status, &output);
         let Some(frame) = self.frame_mut(at.frame) else {
             return;
         };
@@ -29,11 +29,12 @@ impl Run {
         let Some(frame) = self.frames.get_mut(index) else {
             return;
         };
+        let agenda = &mut self.agenda.get_or_insert_default().0;
         for follower in &step.next {
             if let Some(cell) = frame.cells.get_mut(*follower as usize) {
                 cell.needs = cell.needs.saturating_sub(1);
                 if cell.needs == 0 {
-                    self.agenda.push_back(Agenda::Begin(Place {
+                    agenda.push_back(Agenda::Begin(Place {
                         frame: serial,
                         step: *follower,
                         attempt: 0,
@@ -42,7 +43,7 @@ impl Run {
             }
         }
         if frame.open == 0 {
-            self.agenda.push_back(Agenda::Leave(serial));
+            agenda.push_back(Agenda::Leave(serial));
         }
     }
 
@@ -74,7 +75,7 @@ impl Run {
 
     /// The output of a frame whose steps have all ended.
     fn frame_output(&mut self, plan: &Plan, serial: u32) -> Result<Value, Failure> {
-        let parent = self.frame(serial).and_then(|frame| frame.parent.get());
+        let parent = self.frame(serial).and_then(|frame| frame.parent().get());
         let program = match parent {
             None => plan.output.as_ref(),
             Some((frame, step)) => match self
@@ -122,7 +123,7 @@ impl Run {
         let Some(frame) = self.frame(serial).filter(|frame| frame.open == 0) else {
             return;
         };
-        let (parent, index) = (frame.parent.get(), frame.index);
+        let (parent, index) = (frame.parent().get(), frame.index());
         let failing = self
             .rare
             .as_ref()

@@ -1,10 +1,8 @@
 //! The activations of blocks and their steps.
 
-use std::sync::Arc;
-
 use serde_json::Value;
 
-use super::{Agenda, Cell, Change, Deadline, Frame, Parent, Place, Run, StepStatus};
+use super::{Agenda, Cell, Deadline, Frame, Inner, Place, Run, StepInfo, StepStatus};
 use crate::plan::{Kind, Plan, Step};
 use crate::time::Timestamp;
 
@@ -72,7 +70,7 @@ impl Run {
         })
     }
 
-    pub(super) fn places(&self) -> impl Iterator<Item = Place> + '_ {
+    pub(crate) fn places(&self) -> impl Iterator<Item = Place> + '_ {
         self.frames.iter().flat_map(|frame| {
             let cells = frame.cells.iter().zip(0_u32..);
             cells.map(move |(cell, step)| Place {
@@ -100,31 +98,25 @@ impl Run {
     }
 
     /// Keeps a change for whoever watches.
-    pub(super) fn note(&mut self, at: Place, status: StepStatus) {
+    pub(super) fn note(&mut self, at: Place, status: StepStatus, output: &Value) {
         if self.changes.is_none() {
             return;
         }
-        let attempt = self.cell(at).map_or(0, |cell| cell.attempt);
-        let path = self.path_of(at);
+        let cell = self.cell(at);
+        let info = StepInfo {
+            path: self.path_of(at),
+            status,
+            attempts: cell.map_or(0, |cell| cell.attempt),
+            output: output.clone(),
+            deadline: cell.and_then(|cell| cell.deadline.get()),
+        };
         if let Some(changes) = &mut self.changes {
-            changes.0.push(Change {
-                path,
-                status,
-                attempt,
-            });
+            changes.0.push(info);
         }
     }
 
     /// Opens a frame for a block and puts its first steps on the agenda.
-    pub(super) fn enter(
-        &mut self,
-        plan: &Plan,
-        parent: Parent,
-        block: u32,
-        item: Option<Box<Value>>,
-        index: u64,
-        path: Option<Arc<str>>,
-    ) -> u32 {
+    pub(super) fn enter(&mut self, plan: &Plan, block: u32, inner: Option<Inner>) -> u32 {
         let serial = self.frame_next;
         self.frame_next += 1;
         let Some(body) = plan.blocks.get(block as usize) else {
@@ -143,10 +135,7 @@ impl Run {
             serial,
             block,
             open: u32::try_from(cells.len()).unwrap_or(u32::MAX),
-            parent,
-            index,
-            item,
-            path,
+            inner: inner.map(Box::new),
             cells,
         });
         let first = body.entry.iter().map(|step| {
@@ -156,7 +145,7 @@ impl Run {
                 attempt: 0,
             })
         });
-        self.agenda.extend(first);
+        self.worklist().extend(first);
         serial
     }
 }

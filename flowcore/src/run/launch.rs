@@ -196,7 +196,7 @@ impl Run {
             attempt: cell.attempt,
             ..at
         };
-        self.note(at, status);
+        self.note(at, status, &Value::Null);
         at
     }
 

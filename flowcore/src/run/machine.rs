@@ -2,14 +2,13 @@
 //! same effects, on any machine at any time. What follows is worked off an agenda instead of by
 //! recursion, so loops of any length need no stack.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use super::{Agenda, Deadline};
 use super::{
-    DeadlineState, Effect, Event, Failure, Mail, Origin, Parent, Place, Rare, Run, RunId,
+    DeadlineState, Effect, Event, Failure, Inner, Mail, Origin, Parent, Place, Rare, Run, RunId,
     RunStatus, Scratch, StepStatus,
 };
 use crate::plan::{Kind, Missed, Plan};
@@ -37,7 +36,7 @@ impl Run {
             plan: Arc::clone(&plan),
             origin: Arc::new(origin),
             frames: Vec::with_capacity(1),
-            agenda: VecDeque::new(),
+            agenda: scratch.agenda.take(),
             output: Value::Null,
             rare: None,
             changes,
@@ -48,15 +47,18 @@ impl Run {
             status: RunStatus::Running,
             deadline: DeadlineState::Ahead,
         };
-        std::mem::swap(&mut run.agenda, &mut scratch.agenda);
         let due = run.deadline_at().map(|due| Effect::Timer {
             at: Place::RUN,
             due,
         });
         scratch.effects.extend(due);
-        run.enter(&plan, Parent::NONE, 0, None, 0, None);
+        run.enter(&plan, 0, None);
         run.settle(&plan, now, scratch);
         run
+    }
+
+    pub(super) fn worklist(&mut self) -> &mut std::collections::VecDeque<Agenda> {
+        &mut self.agenda.get_or_insert_default().0
     }
 
     pub(super) fn rare_mut(&mut self) -> &mut Rare {
@@ -101,8 +103,8 @@ impl Run {
     /// Applies an accepted event.
     pub(crate) fn apply(&mut self, event: Event, now: Timestamp, scratch: &mut Scratch) {
         let plan = Arc::clone(&self.plan);
-        if self.agenda.is_empty() {
-            std::mem::swap(&mut self.agenda, &mut scratch.agenda);
+        if self.agenda.is_none() {
+            self.agenda = scratch.agenda.take();
         }
         let effects = &mut scratch.effects;
         match event {
@@ -137,7 +139,7 @@ impl Run {
     pub(super) fn settle(&mut self, plan: &Plan, now: Timestamp, scratch: &mut Scratch) {
         let mut count = 0;
         while self.status == RunStatus::Running {
-            let Some(next) = self.agenda.pop_front() else {
+            let Some(next) = self.worklist().pop_front() else {
                 break;
             };
             count += 1;
@@ -159,11 +161,10 @@ impl Run {
             }
         }
         if self.status.is_ended() {
-            self.agenda.clear();
+            self.worklist().clear();
         }
-        if self.agenda.is_empty() {
-            std::mem::swap(&mut self.agenda, &mut scratch.agenda);
-            self.agenda = VecDeque::new();
+        if self.worklist().is_empty() {
+            scratch.agenda = self.agenda.take();
         }
     }
 
@@ -213,8 +214,13 @@ impl Run {
         match deadline.then {
             Missed::Continue => {
                 if let Some(block) = deadline.block {
-                    let path = Some(Arc::from("deadline/"));
-                    self.enter(plan, Parent::NOBODY, block, Some(Box::new(input)), 0, path);
+                    let inner = Inner {
+                        parent: Parent::NOBODY,
+                        index: 0,
+                        item: input,
+                        path: Arc::from("deadline/"),
+                    };
+                    self.enter(plan, block, Some(inner));
                 }
             }
             Missed::Fail => {

@@ -51,6 +51,7 @@ impl fmt::Display for RunId {
 
 /// Where a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum RunStatus {
@@ -80,6 +81,7 @@ impl RunStatus {
 
 /// Where a step stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum StepStatus {
@@ -171,8 +173,8 @@ pub(crate) struct Run {
     pub(crate) origin: Arc<Origin>,
     /// By ascending serial number.
     pub(crate) frames: Vec<Frame>,
-    /// Empty, and without memory of its own, between two records; what is left over while paused.
-    pub(crate) agenda: VecDeque<Agenda>,
+    /// What follows and is not done yet; none between two records, unless the run is paused.
+    pub(crate) agenda: Option<Box<Worklist>>,
     pub(crate) output: Value,
     pub(crate) rare: Option<Box<Rare>>,
     /// Changes of steps since the engine last looked; `None` when nobody watches.
@@ -225,20 +227,47 @@ pub(crate) struct Rare {
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
     pub(crate) effects: Vec<Effect>,
-    pub(crate) agenda: VecDeque<Agenda>,
+    pub(crate) agenda: Option<Box<Worklist>>,
 }
 
-/// Steps that changed, in order.
+/// Steps that changed, in order; with their output when they ended.
 #[derive(Debug, Default)]
-pub(crate) struct Changes(pub(crate) Vec<Change>);
+pub(crate) struct Changes(pub(crate) Vec<StepInfo>);
 
-/// A step that changed.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Change {
-    pub(crate) path: String,
-    pub(crate) status: StepStatus,
-    pub(crate) attempt: u32,
+impl Run {
+    /// Every step of the frames that are open.
+    pub(crate) fn step_infos(&self) -> Vec<StepInfo> {
+        let mut infos = Vec::new();
+        for frame in &self.frames {
+            let Some(block) = self.plan.blocks.get(frame.block as usize) else {
+                continue;
+            };
+            infos.extend(
+                block
+                    .steps
+                    .iter()
+                    .zip(&frame.cells)
+                    .map(|(step, cell)| StepInfo {
+                        path: format!("{}{}", frame.path(), step.id),
+                        status: cell.status,
+                        attempts: cell.attempt,
+                        output: if cell.status.has_output() {
+                            cell.output.clone()
+                        } else {
+                            Value::Null
+                        },
+                        deadline: cell.deadline.get(),
+                    }),
+            );
+        }
+        infos
+    }
 }
+
+/// What follows and is not done yet, in order.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Worklist(pub(crate) VecDeque<Agenda>);
 
 /// Something that follows and is not done yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -262,6 +291,16 @@ pub(crate) struct Frame {
     /// Steps that have not ended.
     #[serde(rename = "o")]
     pub(crate) open: u32,
+    /// What every frame but the outermost has.
+    #[serde(rename = "i", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) inner: Option<Box<Inner>>,
+    #[serde(rename = "c")]
+    pub(crate) cells: Box<[Cell]>,
+}
+
+/// Where a frame stands, and what it was given.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Inner {
     /// Frame and step that opened it.
     #[serde(rename = "p")]
     pub(crate) parent: Parent,
@@ -269,18 +308,26 @@ pub(crate) struct Frame {
     #[serde(rename = "i", default, skip_serializing_if = "is_default")]
     pub(crate) index: u64,
     /// The element of a loop, the error of a `catch`, the input of a sub-workflow.
-    #[serde(rename = "v", default, skip_serializing_if = "Option::is_none")]
-    pub(crate) item: Option<Box<Value>>,
-    /// Path of the steps around with their iterations, such as `each[3]/`; none at the top.
-    #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
-    pub(crate) path: Option<Arc<str>>,
-    #[serde(rename = "c")]
-    pub(crate) cells: Box<[Cell]>,
+    #[serde(rename = "v", default, skip_serializing_if = "Value::is_null")]
+    pub(crate) item: Value,
+    /// Path of the steps around with their iterations, such as `each[3]/`.
+    #[serde(rename = "t")]
+    pub(crate) path: Arc<str>,
 }
 
 impl Frame {
+    pub(crate) fn parent(&self) -> Parent {
+        self.inner
+            .as_ref()
+            .map_or(Parent::NONE, |inner| inner.parent)
+    }
+
+    pub(crate) fn index(&self) -> u64 {
+        self.inner.as_ref().map_or(0, |inner| inner.index)
+    }
+
     pub(crate) fn path(&self) -> &str {
-        self.path.as_deref().unwrap_or_default()
+        self.inner.as_ref().map_or("", |inner| &inner.path)
     }
 }
 

@@ -18,9 +18,12 @@ impl<'r> Scope<'r> for RunScope<'r> {
             return Val::Map(Map::Json(empty()));
         };
         match slot.index {
-            SLOT_INPUT if frame.parent == Parent::NONE => Val::from_json(&run.origin.input),
-            SLOT_INPUT | SLOT_ITEM => frame.item.as_deref().map_or(Val::Null, Val::from_json),
-            SLOT_INDEX => Val::Int(i64::try_from(frame.index).unwrap_or(i64::MAX)),
+            SLOT_INPUT if frame.parent() == Parent::NONE => Val::from_json(&run.origin.input),
+            SLOT_INPUT | SLOT_ITEM => frame
+                .inner
+                .as_ref()
+                .map_or(Val::Null, |inner| Val::from_json(&inner.item)),
+            SLOT_INDEX => Val::Int(i64::try_from(frame.index()).unwrap_or(i64::MAX)),
             index => match frame.cells.get(usize::from(index)) {
                 // A step without output reads as an empty object: has(step.field) works on it.
                 Some(cell) if cell.status.has_output() => Val::from_json(&cell.output),
@@ -34,7 +37,7 @@ impl<'r> RunScope<'r> {
     fn frame_of(&self, slot: Slot) -> Option<&'r Frame> {
         let mut frame = self.run.frame(self.frame)?;
         for _ in 0..slot.depth {
-            frame = self.run.frame(frame.parent.get()?.0)?;
+            frame = self.run.frame(frame.parent().get()?.0)?;
         }
         Some(frame)
     }

@@ -52,9 +52,10 @@ impl<J: Journal, C: Clock> Runner<J, C> {
     /// A journal that failed; call it again to go on.
     pub fn run_until_idle(&mut self) -> Result<u64> {
         let mut executed = 0;
+        let mut commands = Vec::new();
         loop {
-            let commands = self.engine.step(self.clock.now())?;
-            for command in commands {
+            self.engine.step_into(self.clock.now(), &mut commands)?;
+            for command in commands.drain(..) {
                 if let Command::Execute(call) = command {
                     let result = match call.perform() {
                         Work::Ready(result) => result,

@@ -131,3 +131,62 @@ fn a_state_write_that_cannot_commit_fails_its_step() {
     assert_eq!(info.status, RunStatus::Failed);
     assert_eq!(info.failure.unwrap().name, "StateWritesUnsupported");
 }
+
+/// Records lie in two tables of the file, and move from one to the other: nobody may notice.
+#[cfg(feature = "sqlite")]
+#[test]
+fn a_sqlite_log_reads_as_a_plain_one_whatever_is_repeated_reopened_or_truncated() {
+    use flowcore::journal::{Batch, Op};
+    use flowcore::{RunId, SqliteJournal};
+
+    const RUNS: u64 = 40;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("runs.db");
+    let mut plain = MemoryJournal::new();
+    let mut file = SqliteJournal::open(&path).unwrap();
+    let mut next = [0_u64; RUNS as usize];
+    for round in 0..250_u64 {
+        let mut ops = Vec::new();
+        for run in 0..RUNS {
+            // Another run now and then stays behind, one repeats its last record with other bytes.
+            if (run + round).is_multiple_of(7) {
+                continue;
+            }
+            let slot = &mut next[run as usize];
+            let seq = if (run * round) % 11 == 5 {
+                slot.saturating_sub(1)
+            } else {
+                *slot
+            };
+            *slot = seq + 1;
+            let record = format!("{run} {seq} {round}").into_bytes();
+            let run = RunId::new(run);
+            ops.push(Op::Append { run, seq, record });
+            if (seq + round) % 97 == 1 {
+                ops.push(Op::Truncate {
+                    run,
+                    before: seq / 2,
+                });
+            }
+        }
+        let batch = Batch { epoch: 0, ops };
+        plain.commit(&batch).unwrap();
+        file.commit(&batch).unwrap();
+        match round % 20 {
+            3 => file = SqliteJournal::open(&path).unwrap(),
+            // Another connection writes the same batch again, as after an error.
+            9 => SqliteJournal::open(&path).unwrap().commit(&batch).unwrap(),
+            _ => {}
+        }
+        for run in [RunId::new(round % RUNS), RunId::new(3)] {
+            assert_eq!(
+                file.log(run).unwrap(),
+                plain.log(run).unwrap(),
+                "round {round}"
+            );
+        }
+    }
+    for run in (0..RUNS).map(RunId::new) {
+        assert_eq!(file.log(run).unwrap(), plain.log(run).unwrap());
+    }
+}

@@ -3,14 +3,19 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    clippy::print_stdout,
     missing_docs,
     reason = "tests"
 )]
 
 mod admission;
+mod command;
 mod control;
 mod control_of_runs;
 mod drivers;
+mod expressions;
 mod faults;
 mod format;
 mod journals;
@@ -22,5 +27,6 @@ mod plan_bytes;
 mod remote;
 mod schema;
 mod sensor;
+mod triggers;
 mod versions;
 mod waits;

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use hashbrown::HashMap;
+use serde::{Deserialize, Serialize};
 
 use crate::batch::Row;
 use crate::event::Value;
@@ -15,7 +16,7 @@ pub(crate) type NodeId = u32;
 const NONE: u32 = u32::MAX;
 
 /// A taken event in a chain.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Node {
     /// The step that took it.
     pub condition: ConditionId,
@@ -27,7 +28,7 @@ pub(crate) struct Node {
 }
 
 /// What is kept of an event.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Kept {
     pub id: Arc<str>,
     /// Its place in the order of the rule's events.
@@ -37,13 +38,14 @@ pub(crate) struct Kept {
     references: u32,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Buffer {
     nodes: Vec<Node>,
     free_nodes: Vec<NodeId>,
     events: Vec<Kept>,
     free_events: Vec<u32>,
     /// What was added of the event in hand, by what was before and the step.
+    #[serde(skip)]
     added: HashMap<(Option<NodeId>, ConditionId), NodeId>,
     /// Bytes of what is held.
     pub bytes: usize,
@@ -169,6 +171,76 @@ impl Buffer {
             kept.values.clear();
             self.free_events.push(event);
         }
+    }
+
+    /// Whether it is what an engine can have written: every place is there, chains end, and each node and event is
+    /// held as often as it says by chains and by `holders`. Linear.
+    pub fn is_sound(&self, conditions: usize, holders: impl Iterator<Item = NodeId>) -> bool {
+        let mut nodes = vec![0_u32; self.nodes.len()];
+        let mut events = vec![0_u32; self.events.len()];
+        let mut bytes = 0;
+        for holder in holders {
+            match nodes.get_mut(holder as usize) {
+                Some(count) => *count += 1,
+                None => return false,
+            }
+        }
+        for node in self.nodes.iter().filter(|node| node.references > 0) {
+            bytes += size_of::<Node>();
+            let before = nodes.get_mut(node.before as usize);
+            let event = events.get_mut(node.event as usize);
+            let Some(event) = event.filter(|_| usize::from(node.condition) < conditions) else {
+                return false;
+            };
+            *event += 1;
+            match before {
+                Some(count) => *count += 1,
+                None if node.before == NONE => {}
+                None => return false,
+            }
+        }
+        let nodes_held = self.nodes.iter().map(|node| node.references).eq(nodes);
+        let events_held = self.events.iter().map(|event| event.references).eq(events);
+        let live = self.events.iter().filter(|event| event.references > 0);
+        bytes += live.map(Kept::bytes).sum::<usize>();
+        let free = |places: &[u32], references: &dyn Fn(usize) -> Option<u32>, all: usize| {
+            let mut distinct = places.to_vec();
+            distinct.sort_unstable();
+            distinct.dedup();
+            let unused = (0..all)
+                .filter(|place| references(*place) == Some(0))
+                .count();
+            distinct.len() == places.len()
+                && unused == places.len()
+                && places
+                    .iter()
+                    .all(|place| references(*place as usize) == Some(0))
+        };
+        let node_references = |place: usize| Some(self.nodes.get(place)?.references);
+        let event_references = |place: usize| Some(self.events.get(place)?.references);
+        nodes_held
+            && events_held
+            && bytes == self.bytes
+            && free(&self.free_nodes, &node_references, self.nodes.len())
+            && free(&self.free_events, &event_references, self.events.len())
+            && self.chains_end()
+    }
+
+    /// Whether no chain comes back to itself.
+    fn chains_end(&self) -> bool {
+        // The walk on which a node was first passed; 0 before.
+        let mut passed = vec![0; self.nodes.len()];
+        for (first, node) in self.nodes.iter().enumerate() {
+            let mut place = first;
+            while node.references > 0 && passed.get(place) == Some(&0) {
+                passed[place] = first + 1;
+                place = self.nodes[place].before as usize;
+                if passed.get(place) == Some(&(first + 1)) {
+                    return false;
+                }
+            }
+        }
+        true
     }
 
     /// A chain's nodes, the last first.

@@ -21,6 +21,10 @@ pub(crate) struct Conditions {
     batch_source: Option<usize>,
     batch_start: usize,
     any: Vec<u64>,
+    /// The rows in hand for which one condition holds.
+    rows: Vec<u64>,
+    /// The conditions that hold, by row: as many words a row as the source's conditions need.
+    hits: Vec<u64>,
 }
 
 #[derive(Debug)]
@@ -37,8 +41,6 @@ struct Test {
     compiled: Compiled,
     /// Rule and bit.
     readers: Vec<(usize, u8)>,
-    /// The rows in hand for which it holds.
-    rows: Vec<u64>,
 }
 
 impl Conditions {
@@ -57,6 +59,8 @@ impl Conditions {
             batch_source: None,
             batch_start: 0,
             any: Vec::new(),
+            rows: Vec::new(),
+            hits: Vec::new(),
         }
     }
 
@@ -88,7 +92,6 @@ impl Conditions {
                     predicate: predicate.clone(),
                     compiled: predicate.compile(&schemas[place])?,
                     readers: vec![reader],
-                    rows: Vec::new(),
                 }),
             }
         }
@@ -132,19 +135,27 @@ impl Conditions {
         self.batch_start = rows.start;
         self.any.clear();
         self.any.resize(words, 0);
-        let Some(source) = self
-            .batch_source
-            .and_then(|place| self.sources.get_mut(place))
-        else {
+        let Some(source) = self.batch_source.and_then(|place| self.sources.get(place)) else {
             return;
         };
         if !source.always.is_empty() {
             self.any.fill(u64::MAX);
         }
-        for test in &mut source.tests {
-            test.compiled.rows(batch, rows.clone(), &mut test.rows);
-            for (any, hold) in self.any.iter_mut().zip(&test.rows) {
-                *any |= hold;
+        // Few hold for many rows, so that those that hold are noted row by row.
+        let words_a_row = source.tests.len().div_ceil(64);
+        self.hits.clear();
+        self.hits.resize(rows.len() * words_a_row, 0);
+        for (number, test) in source.tests.iter().enumerate() {
+            test.compiled.rows(batch, rows.clone(), &mut self.rows);
+            let (word_of_row, bit) = (number / 64, 1 << (number % 64));
+            for (word, hold) in self.rows.iter().enumerate() {
+                self.any[word] |= hold;
+                let mut bits = *hold;
+                while bits != 0 {
+                    let row = word * 64 + bits.trailing_zeros() as usize;
+                    bits &= bits - 1;
+                    self.hits[row * words_a_row + word_of_row] |= bit;
+                }
             }
         }
     }
@@ -167,11 +178,15 @@ impl Conditions {
             return;
         };
         let source = &self.sources[place];
-        let (word, bit) = ((row - self.batch_start) / 64, (row - self.batch_start) % 64);
+        let words_a_row = source.tests.len().div_ceil(64);
+        let begin = (row - self.batch_start) * words_a_row;
         self.touched.clear();
         self.touched.extend(&source.always);
-        for test in &source.tests {
-            if test.rows[word] >> bit & 1 == 1 {
+        for (word, hits) in self.hits[begin..begin + words_a_row].iter().enumerate() {
+            let mut bits = *hits;
+            while bits != 0 {
+                let test = &source.tests[word * 64 + bits.trailing_zeros() as usize];
+                bits &= bits - 1;
                 for (rule, bit) in &test.readers {
                     self.touched.push(*rule);
                     self.masks[*rule] |= 1 << bit;

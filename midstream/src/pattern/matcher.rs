@@ -24,7 +24,7 @@ const IDLE_KEYS_MAX: usize = 65_536;
 /// A pattern rule and its partial matches.
 #[derive(Debug)]
 pub(crate) struct Matcher {
-    automaton: Automaton,
+    pub(super) automaton: Automaton,
     /// By the engine's source: the key's field and the fields that are kept; none of sources not read.
     sources: Vec<Option<SourceUse>>,
     within: Option<i64>,
@@ -37,18 +37,20 @@ pub(crate) struct Matcher {
     /// The conditions with which a match can begin.
     begins: Mask,
     /// The time of the first event or watermark.
-    beginning: Option<i64>,
-    keys: KeyTable<KeyRuns>,
-    timers: BinaryHeap<Reverse<(i64, u32)>>,
-    buffer: Buffer,
-    sequence: u64,
-    turn: u64,
+    pub(super) beginning: Option<i64>,
+    pub(super) keys: KeyTable<KeyRuns>,
+    pub(super) timers: BinaryHeap<Reverse<(i64, u32)>>,
+    pub(super) buffer: Buffer,
+    pub(super) sequence: u64,
+    pub(super) turn: u64,
     /// Partial matches of all keys.
-    count: usize,
+    pub(super) count: usize,
     /// Partial matches dropped because there were too many.
     pub dropped: u64,
     /// Partial matches whose time was over.
     pub expired: u64,
+    /// Events for which some condition held.
+    pub events: u64,
     moves: Vec<Move>,
     fresh: Vec<(WaitId, Run)>,
     complete: Vec<Complete>,
@@ -115,6 +117,7 @@ impl Matcher {
             count: 0,
             dropped: 0,
             expired: 0,
+            events: 0,
             moves: Vec::new(),
             fresh: Vec::new(),
             complete: Vec::new(),
@@ -139,9 +142,19 @@ impl Matcher {
         Ok(matcher)
     }
 
+    /// The rule's name.
+    pub fn name(&self) -> &str {
+        self.teller.rule()
+    }
+
     /// Bytes of partial matches, the events they hold, and keys.
     pub fn bytes(&self) -> usize {
         self.buffer.bytes + self.count * size_of::<Run>() + self.keys.len() * size_of::<KeyRuns>()
+    }
+
+    /// Keys that have partial matches, or are kept for their next one.
+    pub fn keys(&self) -> usize {
+        self.keys.len()
     }
 
     /// Partial matches.
@@ -153,6 +166,7 @@ impl Matcher {
     /// key's partial matches wait for, and in the partial matches that move.
     pub fn push(&mut self, source: usize, row: Row<'_>, mask: Mask, out: &mut Vec<Output>) {
         let now = row.at().as_millis();
+        self.events += 1;
         let Some(Some(used)) = self.sources.get(source) else {
             return;
         };

@@ -10,6 +10,7 @@ mod earlier;
 mod matcher;
 mod plan;
 mod runs;
+mod saved;
 mod tell;
 
 pub(crate) use conditions::Conditions;

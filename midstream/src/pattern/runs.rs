@@ -2,11 +2,13 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use crate::pattern::automaton::WaitId;
 use crate::pattern::buffer::NodeId;
 
 /// A partial match.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Run {
     /// The last event it took.
     pub node: NodeId,
@@ -18,7 +20,7 @@ pub(crate) struct Run {
 }
 
 /// A match that is complete.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Complete {
     pub node: NodeId,
     pub start: u64,
@@ -29,14 +31,14 @@ pub(crate) struct Complete {
 }
 
 /// Partial matches that wait for the same, oldest first.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Bucket {
     pub wait: WaitId,
     pub runs: VecDeque<Run>,
 }
 
 /// A key's partial matches.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct KeyRuns {
     pub buckets: Vec<Bucket>,
     /// Partial matches in all buckets.
@@ -113,6 +115,13 @@ impl KeyRuns {
             }
         }
         None
+    }
+
+    /// Every chain that it holds.
+    pub fn nodes(&self) -> impl Iterator<Item = NodeId> + '_ {
+        let runs = self.buckets.iter().flat_map(|bucket| &bucket.runs);
+        let runs = runs.map(|run| run.node);
+        runs.chain(self.complete.iter().map(|complete| complete.node))
     }
 
     pub fn is_empty(&self) -> bool {

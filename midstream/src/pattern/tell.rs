@@ -47,6 +47,11 @@ impl Teller {
         }
     }
 
+    /// The rule's name.
+    pub fn rule(&self) -> &str {
+        &self.rule
+    }
+
     /// Tells a key's complete matches in the order in which they began, then in which they were complete,
     /// then the one that took events earlier first. Under a skip strategy a match waits for older partial matches,
     /// for they would come first and might make it void. Gives how many partial matches were let go.

@@ -665,6 +665,22 @@ impl Operator for Recognizer {
         }
     }
 
+    fn name(&self) -> &str {
+        &self.plan.name
+    }
+
+    fn keys(&self) -> usize {
+        self.partitions.len()
+    }
+
+    fn save(&self) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn restore(&mut self, _bytes: &[u8]) -> bool {
+        false
+    }
+
     fn reads(&self, source: &Arc<str>) -> bool {
         self.plan.source == *source
     }

@@ -4,9 +4,11 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::batch::Row;
 use crate::key::KeyTable;
-use crate::operator::Operator;
+use crate::operator::{Operator, loaded, saved};
 use crate::output::Output;
 use crate::rule::Fill;
 use crate::window::Frame;
@@ -24,7 +26,7 @@ pub(super) struct Counted<S: Summary> {
     keys: KeyTable<State<S>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct State<S> {
     count: i64,
     panes: Panes<S>,
@@ -85,6 +87,31 @@ impl<S: Summary> Operator for Counted<S> {
             }
         }
         self.frame.dropped += dropped;
+    }
+
+    fn name(&self) -> &str {
+        &self.frame.name
+    }
+
+    fn keys(&self) -> usize {
+        self.keys.len()
+    }
+
+    fn save(&self) -> Option<Vec<u8>> {
+        saved(&(&self.keys, self.frame.dropped))
+    }
+
+    fn restore(&mut self, bytes: &[u8]) -> bool {
+        let Some((keys, dropped)) = loaded::<(KeyTable<State<S>>, u64)>(bytes) else {
+            return false;
+        };
+        let counts = |state: &State<S>| (0..i64::MAX / 2).contains(&state.count);
+        if !keys.all().all(|(_, state)| counts(state)) {
+            return false;
+        }
+        self.keys = keys;
+        self.frame.dropped = dropped;
+        true
     }
 
     fn reads(&self, source: &Arc<str>) -> bool {

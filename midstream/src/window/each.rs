@@ -7,9 +7,11 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::batch::Row;
 use crate::key::KeyTable;
-use crate::operator::Operator;
+use crate::operator::{Operator, loaded, saved};
 use crate::output::Output;
 use crate::predicate::Compiled;
 use crate::time::Timestamp;
@@ -29,7 +31,7 @@ pub(super) struct Each<S: Summary> {
     due: BinaryHeap<Reverse<(i64, u32)>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct State<S> {
     panes: Panes<S>,
     last: i64,
@@ -111,6 +113,33 @@ impl<S: Summary> Operator for Each<S> {
             state.queued = false;
             self.keys.remove(place);
         }
+    }
+
+    fn name(&self) -> &str {
+        &self.frame.name
+    }
+
+    fn keys(&self) -> usize {
+        self.keys.len()
+    }
+
+    fn save(&self) -> Option<Vec<u8>> {
+        saved(&(&self.keys, &self.due, self.frame.dropped))
+    }
+
+    fn restore(&mut self, bytes: &[u8]) -> bool {
+        let Some((keys, due, dropped)) = loaded(bytes) else {
+            return false;
+        };
+        let due: BinaryHeap<Reverse<(i64, u32)>> = due;
+        let keys: KeyTable<State<S>> = keys;
+        if !due.iter().all(|Reverse((_, place))| keys.has(*place)) {
+            return false;
+        }
+        self.keys = keys;
+        self.due = due;
+        self.frame.dropped = dropped;
+        true
     }
 
     fn reads(&self, source: &Arc<str>) -> bool {

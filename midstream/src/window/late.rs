@@ -4,10 +4,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::batch::Row;
 use crate::event::Event;
 use crate::key::KeyTable;
-use crate::operator::Operator;
+use crate::operator::{Operator, loaded, saved};
 use crate::output::Output;
 use crate::time::Timestamp;
 use crate::window::paned::{Times, place_of};
@@ -25,7 +27,7 @@ pub(super) struct Late<S: Summary> {
     told: i64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct State<S> {
     panes: BTreeMap<i64, S>,
     held: bool,
@@ -164,6 +166,29 @@ impl<S: Summary> Operator for Late<S> {
         if closed {
             self.forget();
         }
+    }
+
+    fn name(&self) -> &str {
+        &self.frame.name
+    }
+
+    fn keys(&self) -> usize {
+        self.keys.len()
+    }
+
+    fn save(&self) -> Option<Vec<u8>> {
+        saved(&(&self.keys, self.next_end, self.told, self.frame.dropped))
+    }
+
+    fn restore(&mut self, bytes: &[u8]) -> bool {
+        let Some((keys, next_end, told, dropped)) = loaded(bytes) else {
+            return false;
+        };
+        self.keys = keys;
+        self.next_end = next_end;
+        self.told = told;
+        self.frame.dropped = dropped;
+        true
     }
 
     fn reads(&self, source: &Arc<str>) -> bool {

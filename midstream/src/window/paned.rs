@@ -8,10 +8,12 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::batch::{Batch, Column, Row};
 use crate::event::ValueRef;
 use crate::key::KeyTable;
-use crate::operator::Operator;
+use crate::operator::{Operator, loaded, saved};
 use crate::output::Output;
 use crate::time::Timestamp;
 use crate::window::panes::Panes;
@@ -88,7 +90,7 @@ impl Clock {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct State<S> {
     panes: Panes<S>,
     /// Whether the conditions held in the last window.
@@ -250,6 +252,35 @@ impl<S: Summary> Operator for Paned<S> {
             self.clock.next_end =
                 next.map(|next| next.max(end.saturating_add(self.clock.times.slide)));
         }
+    }
+
+    fn name(&self) -> &str {
+        &self.frame.name
+    }
+
+    fn keys(&self) -> usize {
+        self.keys.len()
+    }
+
+    fn save(&self) -> Option<Vec<u8>> {
+        saved(&(
+            &self.keys,
+            self.clock.next_end,
+            self.clock.pane,
+            self.frame.dropped,
+        ))
+    }
+
+    fn restore(&mut self, bytes: &[u8]) -> bool {
+        let Some((keys, next_end, pane, dropped)) = loaded(bytes) else {
+            return false;
+        };
+        self.keys = keys;
+        self.order.clear();
+        self.clock.next_end = next_end;
+        self.clock.pane = pane;
+        self.frame.dropped = dropped;
+        true
     }
 
     fn reads(&self, source: &Arc<str>) -> bool {

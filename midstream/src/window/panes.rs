@@ -3,9 +3,11 @@
 //! *Low-latency sliding-window aggregation in worst-case constant time*, DEBS 2017, section 2). Amortised
 //! constant time a pane.
 
+use serde::{Deserialize, Serialize};
+
 use crate::window::summary::Summary;
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Panes<S> {
     /// Older panes, the oldest last: its begin, and the aggregate of it and the older panes after it.
     older: Vec<(i64, S)>,

@@ -7,9 +7,11 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::batch::Row;
 use crate::key::{Key, KeyTable};
-use crate::operator::Operator;
+use crate::operator::{Operator, loaded, saved};
 use crate::output::Output;
 use crate::time::Timestamp;
 use crate::window::Frame;
@@ -26,7 +28,7 @@ pub(super) struct Session<S: Summary> {
     due: BinaryHeap<Reverse<(i64, Key, u32)>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Open<S> {
     first: i64,
     last: i64,
@@ -104,6 +106,33 @@ impl<S: Summary> Operator for Session<S> {
             }
             self.keys.remove(place);
         }
+    }
+
+    fn name(&self) -> &str {
+        &self.frame.name
+    }
+
+    fn keys(&self) -> usize {
+        self.keys.len()
+    }
+
+    fn save(&self) -> Option<Vec<u8>> {
+        saved(&(&self.keys, &self.due, self.frame.dropped))
+    }
+
+    fn restore(&mut self, bytes: &[u8]) -> bool {
+        let Some((keys, due, dropped)) = loaded(bytes) else {
+            return false;
+        };
+        let due: BinaryHeap<Reverse<(i64, Key, u32)>> = due;
+        let keys: KeyTable<Open<S>> = keys;
+        if !due.iter().all(|Reverse((_, _, place))| keys.has(*place)) {
+            return false;
+        }
+        self.keys = keys;
+        self.due = due;
+        self.frame.dropped = dropped;
+        true
     }
 
     fn reads(&self, source: &Arc<str>) -> bool {

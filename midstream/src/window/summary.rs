@@ -3,6 +3,9 @@
 use hashbrown::HashSet;
 use sketches_ddsketch::{Config, DDSketch};
 
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
 use crate::aggregate::{Aggregate, Aggregates};
 use crate::batch::{Column, Row};
 use crate::event::Value;
@@ -17,7 +20,9 @@ const PERCENTILE_ERROR: f64 = 0.01;
 const BUCKETS_MAX: u32 = 2048;
 
 /// What is kept of some events, mergeable.
-pub(crate) trait Summary: Default + Clone + std::fmt::Debug + Send + 'static {
+pub(crate) trait Summary:
+    Default + Clone + std::fmt::Debug + Send + Serialize + DeserializeOwned + 'static
+{
     /// What a rule asks of an event.
     type Plan: std::fmt::Debug + Send;
     type Input<'a>: Copy;
@@ -103,24 +108,25 @@ pub(crate) struct Lanes {
 }
 
 /// What is kept of several expressions.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Several {
     events: u64,
     lanes: Vec<Lane>,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Lane {
     /// Values that are not missing.
     values: u64,
     numbers: Aggregates,
     ends: Option<(Value, Value)>,
     sketch: Option<Sketch>,
+    #[serde(with = "in_order")]
     distinct: Option<Box<HashSet<Key>>>,
 }
 
 /// Numbers as counts of buckets whose bounds grow by a factor (C. Masson et al., *DDSketch*, VLDB 2019).
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 struct Sketch(Box<DDSketch>);
 
 impl std::fmt::Debug for Sketch {
@@ -263,5 +269,32 @@ impl<S: Summary> Values for Slots<'_, S> {
             Place::Slot(slot) => self.0.slot(self.1, slot),
             Place::Field(_) => None,
         }
+    }
+}
+
+/// A set as a list in order, so that equal sets are equal bytes.
+mod in_order {
+    use hashbrown::HashSet;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::key::Key;
+
+    pub fn serialize<S: Serializer>(
+        set: &Option<Box<HashSet<Key>>>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let list = set.as_ref().map(|set| {
+            let mut list: Vec<&Key> = set.iter().collect();
+            list.sort_unstable();
+            list
+        });
+        list.serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Box<HashSet<Key>>>, D::Error> {
+        let list = Option::<Vec<Key>>::deserialize(from)?;
+        Ok(list.map(|list| Box::new(list.into_iter().collect())))
     }
 }

@@ -16,12 +16,31 @@ fn schema() -> Schema {
         .field("level", FieldType::Int)
 }
 
-fn engine(disorder: u64) -> Engine {
+/// An engine of window and pattern rules; with `more`, also of those that look at each row by itself.
+fn engine(disorder: u64, more: bool) -> Engine {
     let ms = Duration::from_millis;
     let window = |name: &str| Rule::window(name, "s").key("key").emit(Emit::Every);
     let high = || gt("value", 5.0);
     let low = || lt("value", 4.0).or(eq("level", 2));
-    Engine::builder()
+    let mut builder = Engine::builder();
+    if more {
+        let each = window("each").field("value").sliding_each(ms(25));
+        let several = window("several").select("n", midstream::count());
+        let mean = several.select("mean", midstream::avg("value"));
+        builder = builder
+            .rule(window("session").field("value").session(ms(12)))
+            .rule(window("three").count(3))
+            .rule(each.having(Having::Above(Aggregate::Sum, 9.0)))
+            .rule(Rule::select("rows", "s").filter(low()))
+            .rule(
+                Rule::select("latest", "s")
+                    .filter(low())
+                    .key("key")
+                    .within(ms(20)),
+            )
+            .rule(mean.sliding(ms(40), ms(15)));
+    }
+    builder
         .source(schema())
         .dedup(Duration::ZERO)
         .disorder(ms(disorder))
@@ -72,6 +91,7 @@ proptest! {
         rows in prop::collection::vec((0..12_i64, 0..4_u32, 0..10_u8, 0..3_i64), 1..120),
         cuts in prop::collection::vec(1..40_usize, 1..6),
         disorder in prop::sample::select(vec![0_u64, 0, 20]),
+        more: bool,
     ) {
         let mut now = 0;
         let rows: Vec<_> = rows.into_iter().map(|(gap, key, value, level)| {
@@ -79,8 +99,8 @@ proptest! {
             (now.max(0), key, f64::from(value), level)
         }).collect();
         let dictionary: Vec<Arc<str>> = (0..4).map(|key| format!("k{key}").into()).collect();
-        let mut by_rows = engine(disorder);
-        let mut by_batches = engine(disorder);
+        let mut by_rows = engine(disorder, more);
+        let mut by_batches = engine(disorder, more);
         let (mut wanted, mut found) = (Vec::new(), Vec::new());
         let mut rest = &rows[..];
         for (number, cut) in cuts.iter().cycle().enumerate() {

@@ -9,16 +9,32 @@
     reason = "tests"
 )]
 
+mod agent;
 mod batches;
 #[cfg(feature = "cli")]
 mod command;
 mod conservation;
+#[cfg(feature = "deploy")]
+mod deploy;
 mod language;
+#[cfg(feature = "spill")]
+mod log;
+mod nexmark;
 mod patterns_oracle;
+#[cfg(feature = "mqtt")]
+mod pipeline;
+mod replan;
 mod sequences;
+#[cfg(all(feature = "mqtt", feature = "cli"))]
+mod serve;
+mod snapshot;
+#[cfg(feature = "spill")]
+mod spill;
 #[cfg(feature = "sql")]
 mod sql;
+mod tables;
 mod vectors;
+mod window_kinds;
 mod windows;
 
 use midstream::{Event, FieldType, Schema, Timestamp, Value};

@@ -870,7 +870,8 @@ fn agree(seed: u64) -> bool {
         .field("key", FieldType::Int)
         .field("letter", FieldType::Int)
         .field("level", FieldType::Int);
-    let mut engine = match Engine::builder().source(schema.clone()).rule(rule).build() {
+    let builder = Engine::builder().source(schema.clone()).rule(rule);
+    let mut engine = match builder.clone().build() {
         Ok(engine) => engine,
         Err(error) if error.to_string().contains("an absence for a time") => return false,
         Err(error) => panic!("seed {seed}: {error} in {parts:?}"),
@@ -885,6 +886,12 @@ fn agree(seed: u64) -> bool {
         let at = Timestamp::from_millis(event.at);
         let event = schema.event(&n.to_string(), at, &fields).unwrap();
         outputs.extend(engine.push(event).unwrap());
+        if n as u64 == seed % 14 {
+            // What is told after a restore is what would have been told without it.
+            let mut snapshot = Vec::new();
+            engine.snapshot(&mut snapshot).unwrap();
+            engine = builder.clone().restore(&snapshot).unwrap();
+        }
     }
     outputs.extend(engine.advance_to(Timestamp::from_millis(1_000_000)));
     let metrics = engine.metrics();

@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::common::Random;
 
 /// Instruction sets by how fast they are; a machine has a part of them.
-const SETS: [&str; 5] = ["scalar", "avx2", "avx512", "neon", "neon-dotprod"];
+const SETS: [&str; 5] = ["scalar", "avx512", "avx2", "neon", "neon-dotprod"];
 const NAME: &str = "RUVECTOR_KERNELS";
 const FILE: &str = "RUVECTOR_TEST_FILE";
 

@@ -18,7 +18,7 @@ pub struct Load {
     rules: fn() -> Vec<Rule>,
 }
 
-const KEYS: u64 = 1000;
+pub const KEYS: u64 = 1000;
 
 fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
@@ -240,7 +240,8 @@ impl Load {
         Ok(batches)
     }
 
-    fn at(&self, n: usize) -> Timestamp {
+    /// The time of a reading.
+    pub fn at(&self, n: usize) -> Timestamp {
         Timestamp::from_millis(n as i64 * 1000 / self.per_second)
     }
 

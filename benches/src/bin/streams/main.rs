@@ -8,6 +8,7 @@
 
 mod alert;
 mod load;
+mod peer;
 
 use edgeweave_benches::counting::{self, Counting};
 use std::hint::black_box;
@@ -38,6 +39,8 @@ struct Command {
 /// One load's figures.
 struct Figures {
     events_per_second: f64,
+    /// By the time that the processor worked for it: what else runs on the machine counts less.
+    events_per_cpu_second: f64,
     allocations_per_event: f64,
     outputs: u64,
     events_mib: f64,
@@ -55,9 +58,10 @@ enum Form {
 const BATCH_ROWS: usize = 1000;
 
 fn measure(load: &Load, form: Form, events: usize, rounds: usize) -> Result<Figures> {
-    let mut rates = Vec::with_capacity(rounds);
+    let (mut rates, mut cpu_rates) = (Vec::with_capacity(rounds), Vec::with_capacity(rounds));
     let mut figures = Figures {
         events_per_second: 0.0,
+        events_per_cpu_second: 0.0,
         allocations_per_event: 0.0,
         outputs: 0,
         events_mib: 0.0,
@@ -73,23 +77,32 @@ fn measure(load: &Load, form: Form, events: usize, rounds: usize) -> Result<Figu
         let mut engine: Engine = load.engine()?;
         let allocated = counting::allocations();
         let mut outputs = 0;
-        let begin = Instant::now();
+        let (begin, cpu_begin) = (Instant::now(), cpu_time());
         for batch in &batches {
             outputs += consume(engine.push_batch(batch)?);
         }
         for event in single {
             outputs += consume(engine.push(event)?);
         }
-        let passed = begin.elapsed();
+        let (passed, worked) = (begin.elapsed(), cpu_time() - cpu_begin);
         let allocations = counting::allocations() - allocated;
         figures.allocations_per_event = allocations as f64 / events as f64;
         figures.outputs = outputs;
         rates.push(events as f64 / passed.as_secs_f64());
+        cpu_rates.push(events as f64 / worked.as_secs_f64());
         black_box(&engine);
     }
     rates.sort_by(f64::total_cmp);
     figures.events_per_second = rates[rates.len() / 2];
+    cpu_rates.sort_by(f64::total_cmp);
+    figures.events_per_cpu_second = cpu_rates[cpu_rates.len() / 2];
     Ok(figures)
+}
+
+/// The time that the processor worked for this thread.
+pub fn cpu_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
 fn consume(outputs: Vec<Output>) -> u64 {
@@ -124,16 +137,29 @@ fn main() -> Result<()> {
         }
         let figures = measure(&load, Form::Batches, command.events, command.rounds)?;
         let single = measure(&load, Form::Events, command.events, command.rounds)?;
+        // With a tenth of the events: what is slower shows as well.
+        let steps = match load.name {
+            "sequence_3" => Some(3),
+            "sequence_10" => Some(10),
+            _ => None,
+        };
+        let peer =
+            steps.map(|steps| peer::sequence(&load, steps, command.events / 10, command.rounds));
         tell(json!({
             "name": load.name,
+            "peer": peer.map(|_| peer::NAME),
+            "peer_events_per_cpu_second": peer.map(|(rate, _)| rate.round()),
+            "peer_outputs_of_a_tenth": peer.map(|(_, outputs)| outputs),
             "what": load.what,
             "events_per_second": figures.events_per_second.round(),
+            "events_per_cpu_second": figures.events_per_cpu_second.round(),
             "bar_events_per_second": load.bar,
             "met": load.bar.map(|bar| figures.events_per_second >= bar),
             "allocations_per_event": (figures.allocations_per_event * 1e4).round() / 1e4,
             "outputs": figures.outputs,
             "batch_rows": BATCH_ROWS,
             "one_by_one_events_per_second": single.events_per_second.round(),
+            "one_by_one_events_per_cpu_second": single.events_per_cpu_second.round(),
             "one_by_one_allocations_per_event": (single.allocations_per_event * 1e4).round() / 1e4,
             "one_by_one_outputs": single.outputs,
             "events": command.events,

@@ -168,7 +168,7 @@ fn compare(options: &Options) -> Result<()> {
     let truth = truth::compute(&base, &queries, options.k, options.metric, all);
     truth.write(&folder.path().join("truth"))?;
     let conditions = json!({
-        "conditions": measure::machine(),
+        "conditions": measure::machine(), "kernels": engines::kernels()?,
         "vectors": base.rows(), "dim": base.dim, "queries": queries.rows(),
         "zeros_left_out": [base_zeros, query_zeros], "k": options.k, "metric": options.metric.name(),
         "links": options.links, "build_effort": options.build_effort, "core": options.core,

@@ -44,9 +44,7 @@ impl Rows {
             values,
         }
     }
-}
 
-impl Rows {
     /// Without rows of zeros, which have no cosine; how many there were.
     pub fn without_zeros(self) -> (Self, usize) {
         let rows = self.rows();

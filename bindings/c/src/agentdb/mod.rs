@@ -10,8 +10,15 @@ use crate::fail::{EW_CORRUPT, EW_INVALID, EW_LIMIT, EW_SYSTEM, Fail};
 
 fn raise(error: Error) -> Fail {
     let status = match &error {
-        Error::Open { .. } | Error::Store(_) => EW_SYSTEM,
-        Error::Format { .. } | Error::Foreign { .. } | Error::Damaged { .. } => EW_CORRUPT,
+        Error::Open { .. }
+        | Error::Store(_)
+        | Error::DiskFull
+        | Error::GroupLost { .. }
+        | Error::Poisoned { .. } => EW_SYSTEM,
+        Error::Format { .. }
+        | Error::Foreign { .. }
+        | Error::Damaged { .. }
+        | Error::Malformed { .. } => EW_CORRUPT,
         Error::Limit { .. } => EW_LIMIT,
         _ => EW_INVALID,
     };

@@ -177,7 +177,7 @@ pub unsafe extern "C" fn adb_document(
                 format_args!("no document has id {id}"),
             ));
         };
-        out.set(json_buffer(&document)?);
+        out.set(buffer(document.encode()));
         Ok(())
     })
 }
@@ -326,6 +326,9 @@ pub unsafe extern "C" fn adb_scan_records(
 pub unsafe extern "C" fn adb_flush(store: *const adb_store, err: *mut *mut ew_error) -> i32 {
     // SAFETY: the header's contract.
     guard(err, || {
-        unsafe { handle::exclusive(store) }?.flush().map_err(raise)
+        unsafe { handle::exclusive(store) }?
+            .flush()
+            .map(drop)
+            .map_err(raise)
     })
 }

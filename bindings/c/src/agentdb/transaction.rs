@@ -1,11 +1,11 @@
 //! A transaction: state, events and records that are kept together or not at all.
 
-use agentdb::{AgentDb, AgentTx, Document, Priority, Sequence, SyncStatus, Timestamp, Tx};
+use agentdb::{AgentDb, Document, Edit, Priority, Sequence, SyncStatus, Timestamp, Tx};
 
 use super::raise;
 use super::store::adb_store;
 use crate::bytes::{Out, buffer, ew_buffer, ew_bytes, ew_str, set_optional};
-use crate::fail::{EW_BAD_TEXT, EW_INVALID, EW_NOT_FOUND, Fail, Result, ew_error, guard};
+use crate::fail::{EW_INVALID, EW_NOT_FOUND, Fail, Result, ew_error, guard};
 use crate::handle::{self, Handle, Held};
 
 /// Measurements.
@@ -70,7 +70,7 @@ pub unsafe extern "C" fn adb_tx_commit(tx: *mut adb_tx, err: *mut *mut ew_error)
             return Err(Fail::null("tx"));
         };
         let Open { tx, _store } = open;
-        tx.commit().map_err(raise)
+        tx.commit().map(drop).map_err(raise)
     })
 }
 
@@ -90,7 +90,7 @@ unsafe fn change(
     schema: ew_str,
     id: ew_str,
     field: ew_str,
-    work: impl FnOnce(&mut AgentTx<'_>, &str) -> agentdb::Result<()>,
+    work: impl FnOnce(&mut Edit<'_>, &str) -> agentdb::Result<()>,
 ) -> Result<()> {
     // SAFETY: the caller's.
     let (mut open, schema, id, field) = unsafe {
@@ -202,9 +202,8 @@ pub unsafe extern "C" fn adb_tx_merge(
             let bytes = document.get("document")?;
             (handle::exclusive(tx)?, id.text("id")?, bytes)
         };
-        let copy: Document = serde_json::from_slice(bytes)
-            .map_err(|error| Fail::new(EW_BAD_TEXT, format_args!("document: {error}")))?;
-        open.tx.merge(id, &copy).map_err(raise)
+        let copy = Document::decode(bytes).map_err(raise)?;
+        open.tx.merge(id, &copy).map(drop).map_err(raise)
     })
 }
 

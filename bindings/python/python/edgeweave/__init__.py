@@ -1,7 +1,7 @@
-"""AI at the edge, in process: a vector index, a store of documents that merge, durable workflows, prompt selection.
+"""AI at the edge, in process: a vector index, documents that merge, durable workflows, prompt selection, event rules.
 
 Submodules: :mod:`edgeweave.ruvector`, :mod:`edgeweave.agentdb`, :mod:`edgeweave.flowcore`,
-:mod:`edgeweave.promptopt`. Every exception is an :class:`Error`.
+:mod:`edgeweave.promptopt`, :mod:`edgeweave.midstream`. Every exception is an :class:`Error`.
 """
 
 from ._native import ClosedError, CorruptError, Error, __version__
@@ -15,7 +15,7 @@ class StorageError(Error, OSError):
     """The system could not read, write or lock a file."""
 
 
-from . import agentdb, flowcore, promptopt, ruvector  # noqa: E402  (their errors are the classes above)
+from . import agentdb, flowcore, midstream, promptopt, ruvector  # noqa: E402  (their errors are the classes above)
 
 __all__ = [
     "ClosedError",
@@ -26,6 +26,7 @@ __all__ = [
     "__version__",
     "agentdb",
     "flowcore",
+    "midstream",
     "promptopt",
     "ruvector",
 ]

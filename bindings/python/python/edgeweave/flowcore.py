@@ -1,5 +1,5 @@
 """Durable workflows from YAML whose actions are Python callables."""
 
-from ._native import Engine
+from ._native import Call, Engine
 
-__all__ = ["Engine"]
+__all__ = ["Call", "Engine"]

@@ -1,5 +1,5 @@
-"""A vector index: rows of float32 in, neighbours out."""
+"""A vector index, a cache of answers found by meaning, and a retriever of passages."""
 
-from ._native import Index
+from ._native import Embedder, Index, Retriever, SemanticCache
 
-__all__ = ["Index"]
+__all__ = ["Embedder", "Index", "Retriever", "SemanticCache"]

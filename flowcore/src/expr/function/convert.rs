@@ -146,6 +146,7 @@ fn to_string<'a>(value: &Val<'a>) -> Evaluated<'a> {
             Ok(text) => Ok(Val::text(text)),
             Err(_) => Err(EvalError::new("the bytes are no UTF-8 text".to_owned())),
         },
+        Val::Net(net) => Ok(Val::text(net.to_string())),
         other => Err(no_overload("string", &[other])),
     }
 }

@@ -2,6 +2,7 @@
 
 use super::convert::double_text;
 use crate::expr::EvalError;
+use crate::expr::eval::no_overload;
 use crate::expr::value::{List, Map, Val};
 
 /// Most decimals that may be asked for.
@@ -150,6 +151,7 @@ fn shown(value: &Val<'_>) -> Result<String, EvalError> {
         Val::Timestamp(instant) => instant.format(),
         Val::Duration(span) => span.format(),
         Val::Type(name) => (*name).to_owned(),
+        Val::Net(net) => net.to_string(),
         Val::List(list) => {
             let items = list
                 .iter()
@@ -158,6 +160,7 @@ fn shown(value: &Val<'_>) -> Result<String, EvalError> {
             format!("[{}]", items.join(", "))
         }
         Val::Map(map) => shown_map(map)?,
+        Val::Optional(_) => return Err(no_overload("%s", &[value])),
     })
 }
 

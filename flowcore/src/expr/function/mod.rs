@@ -4,6 +4,8 @@
 mod convert;
 mod format;
 mod math;
+mod net;
+mod optional;
 mod strings;
 mod time;
 
@@ -26,6 +28,8 @@ pub(crate) enum Function {
     Format,
     Math(math::Operation),
     Part(time::Part),
+    Optional(optional::Operation),
+    Net(net::Operation),
 }
 
 impl Function {
@@ -46,7 +50,9 @@ impl Function {
                 }
                 return convert::Target::named(name)
                     .filter(|_| args == 1)
-                    .map(Function::Convert);
+                    .map(Function::Convert)
+                    .or_else(|| optional::Operation::global(name, args).map(Function::Optional))
+                    .or_else(|| net::Operation::global(name, args).map(Function::Net));
             }
         })
     }
@@ -60,7 +66,9 @@ impl Function {
             _ => {
                 return strings::Operation::named(name, args)
                     .map(Function::Text)
-                    .or_else(|| time::Part::named(name, args).map(Function::Part));
+                    .or_else(|| time::Part::named(name, args).map(Function::Part))
+                    .or_else(|| optional::Operation::method(name, args).map(Function::Optional))
+                    .or_else(|| net::Operation::method(name, args).map(Function::Net));
             }
         })
     }
@@ -105,6 +113,8 @@ pub(crate) fn call<'a>(
         }
         (Function::Math(operation), _) => math::call(operation, args),
         (Function::Part(part), _) => time::part(part, args),
+        (Function::Optional(operation), _) => optional::call(operation, args),
+        (Function::Net(operation), _) => net::call(operation, args),
         _ => {
             let args: Vec<&Val<'_>> = args.iter().collect();
             Err(no_overload(&format!("{function:?}"), &args))

@@ -7,6 +7,8 @@
 
 mod run;
 mod score;
+#[cfg(feature = "mqtt")]
+mod serve;
 mod table;
 
 use std::path::PathBuf;
@@ -26,6 +28,9 @@ struct Line {
 enum Word {
     /// Run rules over a CSV file: a line for each output, then the counters.
     Run(run::Run),
+    /// Run a deployment over MQTT.
+    #[cfg(feature = "mqtt")]
+    Serve(serve::Serve),
     /// Print the plan of rules.
     Explain {
         /// The rules; the language is in LANGUAGE.md.
@@ -37,6 +42,8 @@ enum Word {
 fn main() -> ExitCode {
     let done = match Line::parse().word {
         Word::Run(run) => run::run(&run),
+        #[cfg(feature = "mqtt")]
+        Word::Serve(options) => serve::run(&options),
         Word::Explain { rules } => run::explain(&rules),
     };
     match done {

@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 
 /// How long after a labelled change something told still counts as telling of it.
 const SEEN_MILLIS: i64 = 120_000;
+/// How long before the end of what is labelled it may be told: labels end when a fault was undone, which a machine
+/// may show before.
+const EARLY_MILLIS: i64 = 60_000;
 
 pub struct Score {
     /// Rules that tell when something begins and when it is over.
@@ -80,7 +83,8 @@ impl Score {
         let after: Vec<Option<i64>> = changes
             .map(|pair| {
                 let at = pair[1].0;
-                let soon = self.told.iter().find(|told| **told >= at);
+                let early = if pair[0].1 { EARLY_MILLIS } else { 0 };
+                let soon = self.told.iter().find(|told| **told >= at - early);
                 soon.map(|told| told - at)
                     .filter(|after| *after <= SEEN_MILLIS)
             })

@@ -2,6 +2,12 @@
 //! Nothing is checked here; [`crate::Workflow`] is the checked and compiled form.
 
 mod build;
+mod testing;
+mod trigger;
+
+pub use testing::{EventDef, ExpectDef, MockDef, MocksDef, StepExpectDef, StepMoreDef, TestDef};
+
+pub use trigger::TriggerDef;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -13,6 +19,9 @@ use serde_json::Value;
 pub struct Document {
     /// The workflow.
     pub workflow: WorkflowDef,
+    /// Its tests, which the engine ignores.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tests: Vec<TestDef>,
 }
 
 /// One workflow.
@@ -28,6 +37,9 @@ pub struct WorkflowDef {
     /// The event that starts a run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trigger: Option<String>,
+    /// More that starts a run: events, timers, cron, MQTT topics, HTTP requests.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub triggers: Vec<TriggerDef>,
     /// What the journal keeps.
     #[serde(default, skip_serializing_if = "is_default")]
     pub durability: Durability,
