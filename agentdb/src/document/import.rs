@@ -3,6 +3,7 @@
 //! All are brought to one form: what a field reads now and what it shall read. Each kind of leaf makes of that
 //! the change it knows: a counter adds the difference, a set inserts and removes members.
 
+#[cfg(feature = "patch")]
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};

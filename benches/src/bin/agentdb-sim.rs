@@ -6,6 +6,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
+    dead_code,
     missing_docs,
     reason = "the simulator is shared with the tests"
 )]
