@@ -7,7 +7,9 @@
 //! [`Field`]. [`Document::delta`] is exactly what a copy lacks; it joins by [`Document::merge`] in any order.
 //!
 //! # What it is not
-//! It reads no clock and starts no thread: time is a parameter. By default it opens no connection.
+//! It opens no connection, reads no clock and starts no thread: time is a parameter, and [`sync`] is a state
+//! machine that is given frames and asked for frames (features `tcp` and `mqtt` carry them, on threads of the
+//! caller).
 //!
 //! # One replica, one store
 //! A [`ReplicaId`] belongs to one store. The store raises its incarnation when it was not closed, when its
@@ -55,11 +57,13 @@ mod event;
 pub mod inspect;
 mod leaf;
 pub mod list;
+pub mod offline;
 mod path;
 mod query;
 mod schema;
 mod series;
 pub mod storage;
+pub mod sync;
 mod time;
 
 pub use causal::{Context, Dot, ReplicaId, Stamp};

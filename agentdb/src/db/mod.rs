@@ -10,6 +10,7 @@ mod writer;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -127,6 +128,16 @@ impl AgentDb {
     /// The replica that this store's writes are made by, in its present incarnation.
     pub fn replica(&self) -> ReplicaId {
         self.inner.shared.lock().replica
+    }
+
+    /// When its commits are on disk.
+    pub fn durability(&self) -> Durability {
+        self.inner.options.durability
+    }
+
+    /// How far the clock of another replica may be ahead.
+    pub fn clock_ahead_max(&self) -> Duration {
+        self.inner.options.clock_ahead_max
     }
 
     /// The schema with a name.

@@ -5,6 +5,8 @@
 //! goes on under a new incarnation when it was not closed, when the file is another one than it was, and when
 //! a peer knows writes of this replica that are not here.
 
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -12,6 +14,7 @@ use super::writer::{CLOCK, Shared, Writer};
 use super::{AgentDb, Inner, Options};
 use crate::causal::{Clock, ReplicaId, Stamp};
 use crate::error::Result;
+use crate::event::Sequence;
 use crate::query::key;
 use crate::schema::Schema;
 use crate::storage::{Batch, IndexEntry, Storage, Sync};
@@ -102,9 +105,13 @@ fn start(storage: &mut dyn Storage, options: &Options, file: Option<i64>) -> Res
     let moved = storage.meta(FILE)?.is_some_and(|before| before != file);
     let incarnation = match was {
         None => 0,
-        Some(was) => was + i64::from(unclean || moved || options.restored),
+        Some(was) if unclean || moved || options.restored => was + step(options),
+        Some(was) => was,
     };
     let mut batch = Batch::default();
+    if was != Some(incarnation) {
+        note_life(&mut batch, incarnation, storage.last()?.event);
+    }
     batch.meta.insert(key, incarnation);
     batch.meta.insert(running, 1);
     batch.meta.insert(FILE.to_owned(), file);
@@ -167,9 +174,46 @@ fn reindex(storage: &dyn Storage, schemas: &[Schema], batch: &mut Batch) -> Resu
     Ok(())
 }
 
-/// What notes that a replica goes on under an incarnation.
-pub(super) fn note_incarnation(batch: &mut Batch, replica: ReplicaId) {
+/// An older copy of a file does not know which incarnations its later life had: one that is next in line may
+/// have been used, one at random hardly.
+const STEP_MAX: u64 = 1 << 16;
+
+fn step(options: &Options) -> i64 {
+    let random = || 1 + (RandomState::new().hash_one(0) % STEP_MAX).cast_signed();
+    options
+        .incarnation_step
+        .map_or_else(random, |step| i64::from(step.get()))
+}
+
+/// By the last event before it, each incarnation that events were appended under.
+const LIVES: &str = "agentdb.lives";
+
+fn note_life(batch: &mut Batch, incarnation: i64, last_event: i64) {
+    let key = (LIVES.to_owned(), format!("{last_event:020}"));
+    let value = incarnation.to_string().into_bytes();
+    batch.records.insert(key, Some(value));
+}
+
+impl AgentDb {
+    /// The replica that appended an event here, in the incarnation that it had then: with the place this names
+    /// the event among all replicas.
+    ///
+    /// # Errors
+    /// [`Error::Store`](crate::Error::Store).
+    pub fn appender(&self, sequence: Sequence) -> Result<ReplicaId> {
+        let lives = self.scan_records(LIVES, "", usize::MAX)?;
+        let before = format!("{:020}", sequence.get());
+        let life = lives.into_iter().rev().find(|(last, _)| *last < before);
+        let life = life.and_then(|(_, value)| String::from_utf8(value).ok()?.parse().ok());
+        let own = self.replica();
+        Ok(life.map_or(own, |life| own.with_incarnation(life)))
+    }
+}
+
+/// What notes that a replica goes on under an incarnation, after an event.
+pub(super) fn note_incarnation(batch: &mut Batch, replica: ReplicaId, last_event: i64) {
     let incarnation = i64::from(replica.incarnation());
+    note_life(batch, incarnation, last_event);
     batch.meta.insert(incarnation_key(replica), incarnation);
 }
 

@@ -1,8 +1,10 @@
 //! How a store is opened.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::causal::ReplicaId;
+use crate::offline::Policy;
 use crate::schema::Schema;
 
 /// How far the clock of another replica may be ahead, unless [`Options::clock_ahead_max`] says otherwise.
@@ -41,6 +43,8 @@ pub struct Options {
     pub(super) clock_drift_max: Duration,
     pub(super) schemas: Vec<Schema>,
     pub(super) restored: bool,
+    pub(super) incarnation_step: Option<NonZeroU32>,
+    pub(super) offline: Policy,
 }
 
 impl Options {
@@ -53,6 +57,8 @@ impl Options {
             clock_drift_max: CLOCK_DRIFT_MAX,
             schemas: Vec::new(),
             restored: false,
+            incarnation_step: None,
+            offline: Policy::default(),
         }
     }
 
@@ -76,6 +82,22 @@ impl Options {
     #[must_use]
     pub fn clock_drift_max(mut self, limit: Duration) -> Self {
         self.clock_drift_max = limit;
+        self
+    }
+
+    /// By how much a new incarnation is above the last that the file knows. A random number up to 65,536 unless
+    /// set, since an older copy of a file does not know under which incarnations its later life wrote. For
+    /// replays that must be exact.
+    #[must_use]
+    pub fn incarnation_step(mut self, step: NonZeroU32) -> Self {
+        self.incarnation_step = Some(step);
+        self
+    }
+
+    /// How many events may wait for a link, and what gives way; [`Policy::default`] unless set.
+    #[must_use]
+    pub fn offline(mut self, policy: Policy) -> Self {
+        self.offline = policy;
         self
     }
 

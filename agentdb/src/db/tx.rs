@@ -12,6 +12,7 @@ use crate::causal::{Context, ReplicaId, Stamp};
 use crate::document::{Document, Edit, Joined};
 use crate::error::{Error, Result};
 use crate::event::{EVENT_BYTES_MAX, Origin, Priority, Sequence, StoredEvent, SyncStatus};
+use crate::offline::Account;
 use crate::query::key;
 use crate::schema::Schema;
 use crate::storage::{Batch, DocumentRow, EventFilter, IndexEntry, MarkRow};
@@ -208,7 +209,7 @@ impl<'db> Tx<'db> {
             writer.clock.observe(stamp, now);
             if let Some(replica) = renewed {
                 writer.replica = replica;
-                note_incarnation(&mut self.batch, replica);
+                note_incarnation(&mut self.batch, replica, self.next_event);
             }
         }
         Ok(joined)
@@ -503,6 +504,17 @@ impl<'db> Tx<'db> {
             });
         }
         let writer = self.writer.take().ok_or_else(closed)?;
+        let account = Account {
+            rows: &*writer.storage,
+            batch: &mut batch,
+            policy: &self.db.inner.options.offline,
+            last_event: &mut self.next_event,
+            now: self.now,
+        };
+        if let Err(cause) = account.settle() {
+            self.writer = Some(writer);
+            return Err(cause);
+        }
         let group = self.db.inner.shared.submit(writer, batch)?;
         Ok(Submitted { group })
     }

@@ -178,6 +178,16 @@ impl Document {
         Some(self.within(tells, &gone, since))
     }
 
+    /// A delta that tells of nothing but what it holds: a planted bug.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn without_removals(mut self) -> Self {
+        let mut held = Context::default();
+        self.live(&mut |dot| held.insert(dot));
+        self.kills = Kills::unknown(&held);
+        self.context = held;
+        self
+    }
+
     /// The part that tells of some writes, and that others are gone, to one who has seen `since`.
     fn within(&self, tells: Context, gone: &Context, since: &Context) -> Self {
         let fields = self.fields.iter().filter_map(|(name, leaf)| {

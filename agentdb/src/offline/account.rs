@@ -17,6 +17,8 @@ const TALLY: &str = "tally";
 const LOOKED_AT_MAX: usize = 10_000;
 /// How many thinnings one transaction may need: each frees what is too much, or all that it looked at.
 const THINNINGS_MAX: usize = 64;
+/// So many records of losses may wait before those of one lane are told as one.
+const RECORDS_MAX: usize = 16;
 /// How often the age of what waits is looked at.
 const AGE_EVERY_MILLIS: i64 = 60_000;
 
@@ -91,7 +93,7 @@ impl Account<'_> {
             let sizes: Vec<u64> = waiting.iter().map(bytes_of).collect();
             let going = thin(&sizes, events, bytes);
             let going = going.into_iter().map(|place| waiting[place].clone());
-            if !self.drop(going.collect(), Why::Overflow, &mut tally, &mut status) {
+            if !self.drop(going.collect(), Why::Overflow, &mut tally, &mut status)? {
                 break;
             }
         }
@@ -102,7 +104,11 @@ impl Account<'_> {
     }
 
     fn event(&self, sequence: Sequence) -> Result<Option<StoredEvent>> {
-        let appended = self.batch.events.iter().find(|event| event.sequence == sequence);
+        let appended = self
+            .batch
+            .events
+            .iter()
+            .find(|event| event.sequence == sequence);
         if appended.is_some() {
             return Ok(appended.cloned());
         }
@@ -123,7 +129,10 @@ impl Account<'_> {
                 },
             };
             status.insert(mark.sequence, mark.status);
-            let (was, is) = (before == SyncStatus::Waiting, mark.status == SyncStatus::Waiting);
+            let (was, is) = (
+                before == SyncStatus::Waiting,
+                mark.status == SyncStatus::Waiting,
+            );
             if was == is {
                 continue;
             }
@@ -156,7 +165,9 @@ impl Account<'_> {
         let appended = self.batch.events.iter();
         waiting.extend(appended.filter(|event| event.priority == lane).cloned());
         waiting.retain(|event| {
-            let waits = status.get(&event.sequence).is_none_or(|status| *status == SyncStatus::Waiting);
+            let waits = status
+                .get(&event.sequence)
+                .is_none_or(|status| *status == SyncStatus::Waiting);
             // What tells of a loss is not lost itself.
             waits && event.event_type != DROPPED
         });
@@ -169,7 +180,10 @@ impl Account<'_> {
         tally: &mut Tally,
         status: &mut BTreeMap<Sequence, SyncStatus>,
     ) -> Result<()> {
-        let since = self.now.as_millis().saturating_sub(tally.looked_at.as_millis());
+        let since = self
+            .now
+            .as_millis()
+            .saturating_sub(tally.looked_at.as_millis());
         if (0..AGE_EVERY_MILLIS).contains(&since) {
             return Ok(());
         }
@@ -177,7 +191,7 @@ impl Account<'_> {
         for lane in [Priority::Telemetry, Priority::Normal] {
             let mut old = self.waiting(lane, status)?;
             old.retain(|event| self.now.since(event.at) > self.policy.age_max);
-            self.drop(old, Why::Expired, tally, status);
+            self.drop(old, Why::Expired, tally, status)?;
         }
         Ok(())
     }
@@ -189,11 +203,11 @@ impl Account<'_> {
         why: Why,
         tally: &mut Tally,
         status: &mut BTreeMap<Sequence, SyncStatus>,
-    ) -> bool {
+    ) -> Result<bool> {
         let (Some(first), Some(last)) = (events.first(), events.last()) else {
-            return false;
+            return Ok(false);
         };
-        let record = Dropped {
+        let mut record = Dropped {
             lane: first.priority,
             count: events.len() as u64,
             first: first.sequence,
@@ -201,11 +215,24 @@ impl Account<'_> {
             from: first.at,
             to: last.at,
             why,
+            includes: None,
         };
         for event in &events {
             tally.lane_mut(event.priority).drop_one(bytes_of(event));
             status.insert(event.sequence, SyncStatus::Dropped);
             self.batch.expired.push(event.sequence);
+        }
+        let (told, kept): (Vec<_>, Vec<_>) = self
+            .told(status)?
+            .into_iter()
+            .partition(|(_, told)| (told.lane, told.why) == (record.lane, record.why));
+        if told.len() + kept.len() >= RECORDS_MAX {
+            for (event, told) in told {
+                record.include(&told, event.sequence);
+                tally.lane_mut(event.priority).unappend(bytes_of(&event));
+                status.insert(event.sequence, SyncStatus::Dropped);
+                self.batch.expired.push(event.sequence);
+            }
         }
         *self.last_event += 1;
         let told = StoredEvent {
@@ -219,6 +246,28 @@ impl Account<'_> {
         };
         tally.lane_mut(told.priority).append(bytes_of(&told));
         self.batch.events.push(told);
-        true
+        Ok(true)
+    }
+
+    /// The records of this store's own losses that wait.
+    fn told(&self, status: &BTreeMap<Sequence, SyncStatus>) -> Result<Vec<(StoredEvent, Dropped)>> {
+        let filter = EventFilter {
+            event_type: Some(DROPPED),
+            status: Some(SyncStatus::Waiting),
+            ..EventFilter::default()
+        };
+        let mut told = self.rows.events(&filter, Sequence::new(0), LOOKED_AT_MAX)?;
+        let appended = self.batch.events.iter();
+        told.extend(
+            appended
+                .filter(|event| event.event_type == DROPPED)
+                .cloned(),
+        );
+        told.retain(|event| event.origin.is_none() && !status.contains_key(&event.sequence));
+        let told = told.into_iter().filter_map(|event| {
+            let record = serde_json::from_value(event.payload.clone()).ok()?;
+            Some((event, record))
+        });
+        Ok(told.collect())
     }
 }

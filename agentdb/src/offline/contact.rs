@@ -81,7 +81,9 @@ impl Contact {
     pub(crate) fn load(db: &AgentDb, now: Timestamp) -> Result<Self> {
         let kept = db.get_record(NAMESPACE, CONTACT)?;
         let kept = kept.and_then(|bytes| serde_json::from_slice::<Self>(&bytes).ok());
-        Ok(kept.filter(|contact| contact.degraded).unwrap_or(Self::new(now)))
+        Ok(kept
+            .filter(|contact| contact.degraded)
+            .unwrap_or(Self::new(now)))
     }
 
     /// Keeps it in the transaction of the event that tells of it.

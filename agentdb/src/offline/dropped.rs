@@ -36,9 +36,25 @@ pub struct Dropped {
     pub to: Timestamp,
     /// Why.
     pub why: Why,
+    /// The first and the last place of the records that this one takes the place of: whoever has got one of
+    /// them already counts it no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub includes: Option<(Sequence, Sequence)>,
 }
 
 impl Dropped {
+    /// Takes the place of an earlier record of the same lane.
+    pub(crate) fn include(&mut self, told: &Self, at: Sequence) {
+        self.count += told.count;
+        self.first = self.first.min(told.first);
+        self.last = self.last.max(told.last);
+        self.from = self.from.min(told.from);
+        self.to = self.to.max(told.to);
+        let (first, last) = told.includes.unwrap_or((at, at));
+        let (from, to) = self.includes.unwrap_or((at, at));
+        self.includes = Some((from.min(first), to.max(last).max(at)));
+    }
+
     /// The payload of the event.
     pub(crate) fn to_json(self) -> Value {
         json!(self)

@@ -77,6 +77,12 @@ impl Lane {
         self.hold(bytes);
     }
 
+    /// Takes [`append`](Self::append) back: another record tells what it told.
+    pub(crate) fn unappend(&mut self, bytes: u64) {
+        self.appended = self.appended.saturating_sub(1);
+        self.release(bytes);
+    }
+
     fn hold(&mut self, bytes: u64) {
         self.held += 1;
         self.held_bytes += bytes;

@@ -23,7 +23,9 @@ impl Bucket {
     /// How many tokens there are at `now`. A clock that goes back gives none.
     pub(super) fn tokens(&mut self, now: Timestamp) -> usize {
         let full = u64::from(self.per_second) * 1_000;
-        let passed = self.filled.map_or(0, |filled| now.since(filled).as_millis());
+        let passed = self
+            .filled
+            .map_or(0, |filled| now.since(filled).as_millis());
         let passed = u64::try_from(passed).unwrap_or(u64::MAX);
         let gained = passed.saturating_mul(u64::from(self.per_second));
         self.milli_tokens = self.milli_tokens.saturating_add(gained).min(full);

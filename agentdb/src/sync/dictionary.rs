@@ -69,7 +69,11 @@ impl Codec {
             self.decompressor = Decompressor::with_dictionary(self.bytes()).ok();
         }
         let frame = [&MAGIC, packed].concat();
-        let body = self.decompressor.as_mut()?.decompress(&frame, length).ok()?;
+        let body = self
+            .decompressor
+            .as_mut()?
+            .decompress(&frame, length)
+            .ok()?;
         (body.len() == length).then_some(body)
     }
 }
@@ -100,7 +104,5 @@ impl Codecs {
 
 /// The dictionary that two sides use, from what each has: the newest in common.
 pub(super) fn agree(theirs: &[u32]) -> Option<Dictionary> {
-    theirs
-        .contains(&SHIPPED.number)
-        .then_some(SHIPPED)
+    theirs.contains(&SHIPPED.number).then_some(SHIPPED)
 }

@@ -7,7 +7,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::dictionary::{Codecs, Dictionary};
 use super::error::SyncError;
-use super::frame::{Envelope, Kind, SIGNATURE_BYTES, seal};
+use super::frame::{Envelope, Kind, Sign, seal};
 use super::peers::{Peers, SigningKey};
 use super::ranges::{Item, Summary, key_of};
 use crate::ReplicaId;
@@ -120,6 +120,8 @@ pub struct SyncOptions {
     /// Whom it speaks with.
     pub peers: Peers,
     pub(super) signing: Option<SigningKey>,
+    #[cfg(feature = "simulation")]
+    pub(super) forgets_removals: bool,
 }
 
 impl SyncOptions {
@@ -134,7 +136,17 @@ impl SyncOptions {
             pace,
             peers: Peers::any(),
             signing: None,
+            #[cfg(feature = "simulation")]
+            forgets_removals: false,
         }
+    }
+
+    /// Plants a bug: deltas do not tell of removals.
+    #[cfg(feature = "simulation")]
+    #[must_use]
+    pub fn forget_removals(mut self) -> Self {
+        self.forgets_removals = true;
+        self
     }
 
     /// Sends at another pace.
@@ -275,9 +287,7 @@ impl Endpoint {
         let codec = self.codecs.of(dictionary);
         let sign = self.options.signing.as_ref();
         let sign = sign.map(|key| move |content: &[u8]| key.sign(content));
-        let sign = sign
-            .as_ref()
-            .map(|sign| sign as &dyn Fn(&[u8]) -> [u8; SIGNATURE_BYTES]);
+        let sign = sign.as_ref().map(|sign| sign as &Sign<'_>);
         // What is said before both know one another is short, and read without an agreement.
         seal(kind, link, body, (link != 0).then_some(codec), sign)
     }

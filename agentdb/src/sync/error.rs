@@ -26,7 +26,9 @@ pub enum SyncError {
         computed: u32,
     },
     /// The peer speaks another version of the protocol.
-    #[error("frame of protocol version {found}, this release speaks {known}: update the older side")]
+    #[error(
+        "frame of protocol version {found}, this release speaks {known}: update the older side"
+    )]
     Version {
         /// The frame's version.
         found: u8,

@@ -103,7 +103,11 @@ impl Finder {
     }
 
     /// The answering side hears a question: the answer, and what was found when it was the last.
-    pub(super) fn asked(&mut self, endpoint: &Endpoint, question: &Ranges) -> (Message, Option<Found>) {
+    pub(super) fn asked(
+        &mut self,
+        endpoint: &Endpoint,
+        question: &Ranges,
+    ) -> (Message, Option<Found>) {
         self.number = question.number;
         let mut entries = Vec::new();
         for entry in &question.entries {

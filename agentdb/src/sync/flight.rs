@@ -26,7 +26,9 @@ impl Flight {
 
     /// The message when it is due: not sent yet, or not answered for `retry`.
     pub(super) fn due(&mut self, now: Timestamp, retry: Duration) -> Option<Message> {
-        let waits = self.sent.is_some_and(|sent| now < sent.after(retry) && now >= sent);
+        let waits = self
+            .sent
+            .is_some_and(|sent| now < sent.after(retry) && now >= sent);
         (!waits).then(|| {
             self.sent = Some(now);
             (self.kind, self.body.clone())

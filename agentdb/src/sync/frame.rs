@@ -1,8 +1,8 @@
 //! The envelope of every message: version, kind, link, body, signature, checksum. PROTOCOL.md is its document.
 
-use crate::bytes::{Reader, put};
 use super::dictionary::Codec;
 use super::error::SyncError;
+use crate::bytes::{Reader, put};
 
 /// The version of the protocol that this release speaks.
 pub const PROTOCOL_VERSION: u8 = 1;
@@ -77,13 +77,16 @@ pub(super) struct Envelope<'a> {
     pub(super) signed: Option<(&'a [u8], &'a [u8])>,
 }
 
+/// What makes a signature.
+pub(super) type Sign<'a> = dyn Fn(&[u8]) -> [u8; SIGNATURE_BYTES] + 'a;
+
 /// Seals a body. `sign` makes a signature over everything before it.
 pub(super) fn seal(
     kind: Kind,
     link: u32,
     body: &[u8],
     codec: Option<&mut Codec>,
-    sign: Option<&dyn Fn(&[u8]) -> [u8; SIGNATURE_BYTES]>,
+    sign: Option<&Sign<'_>>,
 ) -> Vec<u8> {
     let mut out = Vec::with_capacity(ENVELOPE_BYTES + body.len() + SIGNATURE_BYTES);
     let signed = if sign.is_some() { SIGNED } else { 0 };
@@ -140,7 +143,8 @@ impl<'a> Envelope<'a> {
         }
         let mut reader = Reader::new(&content[1..]);
         let kind = Kind::of(reader.byte()?);
-        let kind = kind.ok_or_else(|| reader.wrong::<SyncError>("there is no such kind of frame"))?;
+        let kind =
+            kind.ok_or_else(|| reader.wrong::<SyncError>("there is no such kind of frame"))?;
         let flags = reader.byte()?;
         if flags > (PACKING | SIGNED) || flags & PACKING == PACKING {
             return Err(reader.wrong("there is no such flag"));
@@ -182,9 +186,9 @@ impl<'a> Envelope<'a> {
                     return Err(reader.wrong("it is packed with a dictionary that was not agreed"));
                 }
                 let packed = &self.packed[self.packed.len() - reader.left()..];
-                codec.unpack(packed, length as usize).ok_or_else(|| {
-                    reader.wrong("it does not unpack to the length that it says")
-                })
+                codec
+                    .unpack(packed, length as usize)
+                    .ok_or_else(|| reader.wrong("it does not unpack to the length that it says"))
             }
         }
     }
@@ -225,7 +229,10 @@ mod tests {
             assert!(Envelope::parse(&bent).is_err(), "bit {bit}");
         }
         for length in 0..frame.len() {
-            assert!(Envelope::parse(&frame[..length]).is_err(), "cut at {length}");
+            assert!(
+                Envelope::parse(&frame[..length]).is_err(),
+                "cut at {length}"
+            );
         }
     }
 

@@ -49,9 +49,8 @@ impl Intake {
                 }
                 continue;
             }
-            let context = document.map_or_else(Context::default, |document| {
-                document.context().clone()
-            });
+            let context =
+                document.map_or_else(Context::default, |document| document.context().clone());
             documents.push((place, context));
         }
         Ok(Want {
@@ -119,7 +118,11 @@ impl Intake {
             self.roll_back();
         }
         let last = part.last != 0;
-        let bytes = part.events.iter().map(|event| event.payload.len() + 64).sum();
+        let bytes = part
+            .events
+            .iter()
+            .map(|event| event.payload.len() + 64)
+            .sum();
         let staged = match &mut self.staged {
             Some(staged) => {
                 staged.batch.events.extend(part.events);

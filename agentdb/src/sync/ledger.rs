@@ -121,7 +121,9 @@ impl Endpoint {
         let mut fresh = 0;
         for event in &batch.events {
             if event.origin.replica.get() == own {
-                return Err(SyncError::Unexpected("a child sends an event of its parent"));
+                return Err(SyncError::Unexpected(
+                    "a child sends an event of its parent",
+                ));
             }
             let payload = serde_json::from_str(&event.payload)
                 .map_err(|_| SyncError::Unexpected("the payload of an event is no JSON"))?;

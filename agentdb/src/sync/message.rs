@@ -120,7 +120,10 @@ fn put_count(out: &mut Vec<u8>, count: usize) {
 
 /// A place of changes: 0 for none, else 1 more than its number.
 fn put_change(out: &mut Vec<u8>, change: Option<Change>) {
-    put(out, change.map_or(0, |change| change.get().cast_unsigned() + 1));
+    put(
+        out,
+        change.map_or(0, |change| change.get().cast_unsigned() + 1),
+    );
 }
 
 fn read_change(reader: &mut Reader<'_>) -> Result<Option<Change>, SyncError> {
@@ -128,7 +131,9 @@ fn read_change(reader: &mut Reader<'_>) -> Result<Option<Change>, SyncError> {
     if number > i64::MAX.cast_unsigned() {
         return Err(reader.wrong("a place of changes has more than 63 bits"));
     }
-    Ok(number.checked_sub(1).map(|number| Change::new(number.cast_signed())))
+    Ok(number
+        .checked_sub(1)
+        .map(|number| Change::new(number.cast_signed())))
 }
 
 /// A count of things of which each takes at least so many bytes.
@@ -173,11 +178,13 @@ fn read_contexts(reader: &mut Reader<'_>, count: usize) -> Result<Vec<Context>, 
         let mut context = Context::default();
         for _ in 0..items(reader, 3)? {
             let replica = replicas.get(reader.small()? as usize);
-            let replica = replica.ok_or_else(|| reader.wrong::<SyncError>("its table has no such replica"))?;
+            let replica = replica
+                .ok_or_else(|| reader.wrong::<SyncError>("its table has no such replica"))?;
             let first = reader.number()?;
             let last = first.checked_add(reader.number()?);
             let last = last.filter(|last| first > 0 && *last <= COUNT_MAX);
-            let last = last.ok_or_else(|| reader.wrong::<SyncError>("a count is above its limit"))?;
+            let last =
+                last.ok_or_else(|| reader.wrong::<SyncError>("a count is above its limit"))?;
             context.add(*replica, first, last);
         }
         contexts.push(context);
@@ -232,7 +239,7 @@ impl Hello {
             now: Timestamp::from_millis(reader.signed()?),
             dictionaries: {
                 let count = items(&mut reader, 1)?;
-                let numbers = (0..count).map(|_| Ok(reader.small()?));
+                let numbers = (0..count).map(|_| reader.small());
                 numbers.collect::<Result<_, Malformed>>()?
             },
         };
@@ -303,7 +310,12 @@ impl Offer {
         whole(body, |reader| {
             let number = reader.small()?;
             let count = items(reader, 9)?;
-            let documents = (0..count).map(|_| Ok((reader.string(ID_BYTES_MAX)?.to_owned(), u64::from_le_bytes(reader.array()?))));
+            let documents = (0..count).map(|_| {
+                Ok((
+                    reader.string(ID_BYTES_MAX)?.to_owned(),
+                    u64::from_le_bytes(reader.array()?),
+                ))
+            });
             Ok(Self {
                 number,
                 documents: documents.collect::<Result<_, SyncError>>()?,

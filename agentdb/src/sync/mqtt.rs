@@ -10,9 +10,7 @@ use std::sync::mpsc::{RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rumqttc::{
-    Client, Connection, Event, Incoming, MqttOptions, PublishOptions, QoS, SessionMode,
-};
+use rumqttc::{Client, Connection, Event, Incoming, MqttOptions, PublishOptions, QoS, SessionMode};
 
 use super::endpoint::{Endpoint, Toward};
 use super::error::SyncError;
@@ -63,10 +61,8 @@ pub fn run(
     mut noticed: impl FnMut(ReplicaId, &SyncError),
 ) -> Result<BTreeMap<u64, SessionStats>, SyncError> {
     let own = lock(endpoint).db().replica().get();
-    let mut options = MqttOptions::new(
-        format!("agentdb-{own}"),
-        (broker.host.clone(), broker.port),
-    );
+    let mut options =
+        MqttOptions::new(format!("agentdb-{own}"), (broker.host.clone(), broker.port));
     options
         .set_keep_alive(KEEP_ALIVE_SECONDS)
         .set_session_mode(SessionMode::Clean)
@@ -211,6 +207,8 @@ impl Links<'_> {
             session.reset(&mut lock(self.endpoint), now);
         }
         let ended = self.sessions.into_iter();
-        ended.map(|(peer, session)| (peer, session.stats())).collect()
+        ended
+            .map(|(peer, session)| (peer, session.stats()))
+            .collect()
     }
 }

@@ -101,6 +101,8 @@ pub(super) struct Outgoing {
     again: BTreeSet<String>,
     /// How often each of those was offered again.
     mended: HashMap<String, u32>,
+    #[cfg(feature = "simulation")]
+    pub(super) forgets_removals: bool,
     state: State,
     number: u32,
     /// When the oldest change that was not sent yet was noticed.
@@ -120,6 +122,8 @@ impl Outgoing {
             listed: None,
             again: BTreeSet::new(),
             mended: HashMap::new(),
+            #[cfg(feature = "simulation")]
+            forgets_removals: false,
             state: State::Idle,
             number: 0,
             noticed: None,
@@ -276,10 +280,17 @@ impl Outgoing {
                 // It was offered and not wanted: the peer has the same.
                 (None, None) => None,
             };
+            #[cfg(feature = "simulation")]
+            let delta = match self.forgets_removals {
+                true => delta.map(Document::without_removals),
+                false => delta,
+            };
             match delta {
                 Some(delta) => {
                     size += id.len() + delta.encode().len();
-                    batch.sent.push((id.clone(), document.context().clone(), digest));
+                    batch
+                        .sent
+                        .push((id.clone(), document.context().clone(), digest));
                     changes.documents.push(Told {
                         id,
                         delta,

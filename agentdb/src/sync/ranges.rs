@@ -254,7 +254,8 @@ impl Entry {
                 for _ in 0..count {
                     let key = before.checked_add(reader.number()?);
                     let key = key.filter(|key| *key <= last);
-                    let key = key.ok_or_else(|| reader.wrong::<Malformed>("a key leaves its range"))?;
+                    let key =
+                        key.ok_or_else(|| reader.wrong::<Malformed>("a key leaves its range"))?;
                     let digest = u64::from_le_bytes(reader.array()?);
                     let item = Item { key, digest };
                     if items.last().is_some_and(|last| *last >= item) {
@@ -373,8 +374,7 @@ mod tests {
         for place in 0..10 {
             other[place * 9_973].digest += 1;
         }
-        let (from_a, from_b, bytes, rounds) =
-            reconcile(&Summary::new(items), &Summary::new(other));
+        let (from_a, from_b, bytes, rounds) = reconcile(&Summary::new(items), &Summary::new(other));
         assert_eq!(from_a.len(), 10);
         assert_eq!(from_b, from_a);
         assert!(bytes <= 20_000, "{bytes} bytes");

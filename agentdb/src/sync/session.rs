@@ -246,7 +246,9 @@ impl Session {
         let Some(link) = self.peer.as_ref().map(|peer| peer.link) else {
             // Slower and slower while nobody hears: 1 s, 2 s, … 32 s.
             let wait = Duration::from_secs(1 << self.hello_tries.min(5));
-            let due = self.hello_sent.is_none_or(|sent| now >= sent.after(wait) || now < sent);
+            let due = self
+                .hello_sent
+                .is_none_or(|sent| now >= sent.after(wait) || now < sent);
             return Ok(due.then(|| {
                 self.hello_sent = Some(now);
                 self.hello_tries += 1;
@@ -270,7 +272,10 @@ impl Session {
     ) -> Result<Option<Message>, SyncError> {
         if self.phase == Phase::Checkpoint {
             let retry = pace.retry;
-            return Ok(self.resume.as_mut().and_then(|(_, flight)| flight.due(now, retry)));
+            return Ok(self
+                .resume
+                .as_mut()
+                .and_then(|(_, flight)| flight.due(now, retry)));
         }
         if self.searching {
             if let Some(finder) = &mut self.finder
@@ -365,7 +370,11 @@ impl Session {
             return Ok(false);
         };
         let (device, link) = (peer.hello.replica(), peer.link);
-        if let Err(error) = endpoint.options().peers.check(device.get(), envelope.signed) {
+        if let Err(error) = endpoint
+            .options()
+            .peers
+            .check(device.get(), envelope.signed)
+        {
             // A forged frame must not end the link of the one that it names.
             if matches!(error, SyncError::RevokedPeer { .. }) {
                 self.reset(endpoint, now);
@@ -615,6 +624,10 @@ impl Session {
         // A peer that knows more than there is has met another life of this file.
         let position = theirs.received.filter(|place| *place <= durable);
         self.outgoing = Outgoing::new(position.unwrap_or_default(), empty_until);
+        #[cfg(feature = "simulation")]
+        {
+            self.outgoing.forgets_removals = endpoint.options().forgets_removals;
+        }
         if self.searching {
             self.finder = Some(Finder::new(endpoint, self.finder_number)?);
         }
@@ -625,7 +638,9 @@ impl Session {
     /// A question where documents differ.
     fn asked(&mut self, endpoint: &mut Endpoint, question: &Ranges) -> Result<(), SyncError> {
         if self.asks {
-            return Err(SyncError::Unexpected("both sides ask where documents differ"));
+            return Err(SyncError::Unexpected(
+                "both sides ask where documents differ",
+            ));
         }
         if self.finder.is_none() {
             if question.number <= self.finder_number {
@@ -663,11 +678,7 @@ impl Session {
     }
 
     /// The peer has sent everything and asks whether both have the same.
-    fn compared(
-        &mut self,
-        endpoint: &mut Endpoint,
-        body: &[u8],
-    ) -> Result<(), SyncError> {
+    fn compared(&mut self, endpoint: &mut Endpoint, body: &[u8]) -> Result<(), SyncError> {
         if body.len() < 8 || self.asks {
             return Err(SyncError::Unexpected("a comparison of the wrong side"));
         }
@@ -678,7 +689,13 @@ impl Session {
             && summary.fingerprint().to_le_bytes().as_slice() == fingerprint;
         // Here something is still to be sent: it is too early to say.
         let busy = self.phase < Phase::Compare && !same;
-        let word = if same { SAME } else if busy { BUSY } else { DIFFERENT };
+        let word = if same {
+            SAME
+        } else if busy {
+            BUSY
+        } else {
+            DIFFERENT
+        };
         self.agreed |= same;
         self.reply(Kind::CompareAnswer, encode_pair(number, word));
         Ok(())

@@ -20,16 +20,59 @@ const KINDS: [&str; 8] = [
     "robot", "sensor", "camera", "gateway", "machine", "vehicle", "animal", "zone",
 ];
 const REGISTERS: [&str; 48] = [
-    "battery", "status", "mode", "location", "position", "pose", "speed", "heading", "temperature",
-    "humidity", "pressure", "voltage", "current", "power", "state", "firmware", "version", "health",
-    "last_seen", "updated_at", "error", "errors", "warning", "alarm", "task", "job", "goal", "route",
-    "map", "zone", "weight", "level", "flow", "vibration", "rpm", "torque", "load", "uptime", "signal",
-    "rssi", "owner", "name", "config", "settings", "target", "progress", "note", "message",
+    "battery",
+    "status",
+    "mode",
+    "location",
+    "position",
+    "pose",
+    "speed",
+    "heading",
+    "temperature",
+    "humidity",
+    "pressure",
+    "voltage",
+    "current",
+    "power",
+    "state",
+    "firmware",
+    "version",
+    "health",
+    "last_seen",
+    "updated_at",
+    "error",
+    "errors",
+    "warning",
+    "alarm",
+    "task",
+    "job",
+    "goal",
+    "route",
+    "map",
+    "zone",
+    "weight",
+    "level",
+    "flow",
+    "vibration",
+    "rpm",
+    "torque",
+    "load",
+    "uptime",
+    "signal",
+    "rssi",
+    "owner",
+    "name",
+    "config",
+    "settings",
+    "target",
+    "progress",
+    "note",
+    "message",
 ];
 const WORDS: [&str; 24] = [
-    "idle", "active", "charging", "moving", "working", "done", "queued", "assigned", "failed", "ok",
-    "error", "warning", "online", "offline", "auto", "manual", "docked", "paused", "north", "south",
-    "east", "west", "unknown", "ready",
+    "idle", "active", "charging", "moving", "working", "done", "queued", "assigned", "failed",
+    "ok", "error", "warning", "online", "offline", "auto", "manual", "docked", "paused", "north",
+    "south", "east", "west", "unknown", "ready",
 ];
 
 fn value(rng: &mut Rng) -> Value {
@@ -38,7 +81,9 @@ fn value(rng: &mut Rng) -> Value {
         2 => json!(rng.u32(0..101)),
         3 => json!((rng.f64() * 1_000.0).round() / 10.0),
         4 => json!({"x": rng.u32(0..1_000), "y": rng.u32(0..1_000), "z": 0}),
-        5 => json!({"lat": (rng.f64() * 1e7).round() / 1e5, "lon": (rng.f64() * 1e7).round() / 1e5}),
+        5 => {
+            json!({"lat": (rng.f64() * 1e7).round() / 1e5, "lon": (rng.f64() * 1e7).round() / 1e5})
+        }
         6 => json!(rng.bool()),
         _ => json!(1_800_000_000_000_i64 + rng.i64(0..10_000_000_000)),
     }
@@ -69,15 +114,24 @@ pub(super) fn samples(seed: u64) -> Vec<Vec<u8>> {
             now += rng.i64(1..60_000);
             let stamp = Stamp::at(Timestamp::from_millis(now));
             let mut edit = document.edit(&schema, replica, stamp);
-            let changes = if step == 0 { names.len() } else { rng.usize(1..6) };
+            let changes = if step == 0 {
+                names.len()
+            } else {
+                rng.usize(1..6)
+            };
             for change in 0..changes {
-                let name = names[if step == 0 { change } else { rng.usize(..names.len()) }];
+                let name = names[if step == 0 {
+                    change
+                } else {
+                    rng.usize(..names.len())
+                }];
                 let changed = match rng.u8(0..12) {
                     0 => edit.add("odometer", rng.i64(1..100)).map(|_| ()),
                     1 => edit.max("counter", f64::from(step)).map(|_| ()),
                     2 => {
                         let word = WORDS[rng.usize(..WORDS.len())];
-                        edit.set(&format!("tasks/task_{}", rng.u8(..)), word).map(|_| ())
+                        edit.set(&format!("tasks/task_{}", rng.u8(..)), word)
+                            .map(|_| ())
                     }
                     _ => edit.set(name, value(&mut rng)).map(|_| ()),
                 };
@@ -90,7 +144,11 @@ pub(super) fn samples(seed: u64) -> Vec<Vec<u8>> {
             let changes = Changes {
                 number: rng.u32(1..10_000),
                 through: Some(Change::new(rng.i64(1..100_000))),
-                documents: vec![Told { id, delta, digest: rng.u32(..) }],
+                documents: vec![Told {
+                    id,
+                    delta,
+                    digest: rng.u32(..),
+                }],
             };
             samples.push(changes.encode());
         }

@@ -202,6 +202,7 @@ fn one_thread_may_have_many_commits_under_way() {
 
 #[test]
 fn a_store_that_was_not_closed_goes_on_under_a_new_incarnation() {
+    let options = |replica| options(replica).incarnation_step(std::num::NonZeroU32::MIN);
     let folder = tempfile::tempdir().unwrap();
     let (path, copy) = (
         folder.path().join("state.db"),
@@ -220,6 +221,7 @@ fn a_store_that_was_not_closed_goes_on_under_a_new_incarnation() {
     assert_eq!(db.replica().incarnation(), 1);
     add(&mut db, 2).unwrap();
     assert_eq!(db.get("R1").unwrap().unwrap().state["odometer"], 2);
+    db.compact().unwrap();
     drop(db);
     // An older copy of a closed store is another file.
     let moved = folder.path().join("moved.db");

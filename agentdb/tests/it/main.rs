@@ -19,7 +19,9 @@ mod merge;
 mod queries;
 mod refusals;
 mod series;
+mod sim;
 mod storage;
+mod sync;
 mod transactions;
 mod watching;
 

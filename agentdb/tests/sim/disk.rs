@@ -46,6 +46,13 @@ impl Disk {
         }
     }
 
+    /// An older copy is put in its place.
+    pub fn replace(&mut self, older: Self) {
+        let process = self.process;
+        *self = older;
+        self.process = process;
+    }
+
     /// The process that has it dies.
     pub fn kill(&mut self) {
         self.process += 1;
@@ -218,7 +225,12 @@ impl Rows for Log {
     fn record(&self, namespace: &str, key: &str) -> Result<Option<Vec<u8>>> {
         self.tables.record(namespace, key)
     }
-    fn records(&self, namespace: &str, after: &str, limit: usize) -> Result<Vec<(String, Vec<u8>)>> {
+    fn records(
+        &self,
+        namespace: &str,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<(String, Vec<u8>)>> {
         self.tables.records(namespace, after, limit)
     }
     fn meta(&self, key: &str) -> Result<Option<i64>> {

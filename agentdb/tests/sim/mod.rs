@@ -13,7 +13,11 @@ mod oracle;
 mod plan;
 mod world;
 
-pub use plan::{Op, Plan};
+pub use plan::Plan;
+#[allow(
+    unused_imports,
+    reason = "the tests want the one, the command the other"
+)]
 pub use world::{Mutant, Outcome, run};
 
 /// A plan that fails, and fails no more without any one of its operations (or so many tries).

@@ -62,7 +62,8 @@ impl Network {
                 (false, _) => self.rng.u64(1..200),
             };
             self.sent += 1;
-            self.flying.insert((now + delay, self.sent), (from, to, frame.clone()));
+            self.flying
+                .insert((now + delay, self.sent), (from, to, frame.clone()));
         }
     }
 

@@ -63,7 +63,9 @@ impl Oracle {
                     if !members[*document].contains(member)
                         && !removals.contains(&(*document, member)) =>
                 {
-                    verdict.lost.push(format!("member {member} of document {document}"));
+                    verdict
+                        .lost
+                        .push(format!("member {member} of document {document}"));
                 }
                 Fact::Removed(document, member) if members[*document].contains(member) => {
                     verdict
@@ -73,7 +75,9 @@ impl Oracle {
                 Fact::Raised(document, value)
                     if states[*document]["peak"].as_i64() < Some(*value) =>
                 {
-                    verdict.lost.push(format!("maximum {value} of document {document}"));
+                    verdict
+                        .lost
+                        .push(format!("maximum {value} of document {document}"));
                 }
                 Fact::Set(document, _) if states[*document]["note"].is_null() => {
                     verdict.lost.push(format!("note of document {document}"));
@@ -86,10 +90,14 @@ impl Oracle {
         }
         for (number, times) in arrived {
             if times > 1 {
-                verdict.wrong.push(format!("event {number} arrived {times} times"));
+                verdict
+                    .wrong
+                    .push(format!("event {number} arrived {times} times"));
             }
             if !self.tried.contains(&Fact::Event(number)) {
-                verdict.wrong.push(format!("event {number} was never appended"));
+                verdict
+                    .wrong
+                    .push(format!("event {number} was never appended"));
             }
         }
         for (document, state) in states.iter().enumerate() {
@@ -118,7 +126,9 @@ impl Oracle {
         if let Some(note) = state["note"].as_i64()
             && !self.tried.contains(&Fact::Set(document, note))
         {
-            verdict.wrong.push(format!("note {note} of document {document} was never written"));
+            verdict.wrong.push(format!(
+                "note {note} of document {document} was never written"
+            ));
         }
     }
 }

@@ -29,6 +29,11 @@ pub enum Op {
     SyncFails { site: usize },
     /// A site's disk takes no more for so long.
     DiskFull { site: usize, millis: u32 },
+    /// A copy of a site's disk is made, as a backup does.
+    Backup { site: usize },
+    /// A device dies, and its disk is put back from the last copy. (A root that is put back has lost the events
+    /// that only it had; nobody can help that.)
+    Restore { site: usize, down: u32 },
     /// Nothing happens for so long.
     Wait { millis: u32 },
 }
@@ -145,6 +150,11 @@ fn op(rng: &mut Rng, sites: usize) -> Op {
         84..86 => Op::DiskFull {
             site,
             millis: rng.u32(100..5_000),
+        },
+        86..88 => Op::Backup { site: device },
+        88..90 => Op::Restore {
+            site: device,
+            down: rng.u32(0..3_000),
         },
         _ => Op::Wait {
             millis: rng.u32(1..3_000),

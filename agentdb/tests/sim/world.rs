@@ -1,9 +1,10 @@
 //! A fleet and its time.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 
-use agentdb::sync::{Endpoint, Pace, Phase, Role, Session, SyncOptions, Toward};
+use agentdb::sync::{Endpoint, Phase, Role, Session, SyncOptions, Toward};
 use agentdb::{AgentDb, Field, Options, Priority, ReplicaId, Schema, Sequence, Timestamp};
 use fastrand::Rng;
 use serde_json::{Value, json};
@@ -26,6 +27,7 @@ pub enum Mutant {
     /// A file that is opened anew goes on in its old incarnation.
     NoIncarnation,
     /// Deltas do not tell of removals.
+    #[cfg(feature = "simulation")]
     NoRemovals,
     /// A store acknowledges what is not on its disk.
     EarlyAcknowledgement,
@@ -54,8 +56,18 @@ struct Site {
     /// When it comes up again.
     up_at: u64,
     full_until: u64,
+    backup: Option<Backup>,
+    /// Whether it was put back from a copy since it was open last.
+    restored: bool,
+    /// What this site has acknowledged since the copy.
+    since_backup: Vec<Fact>,
     /// Writes that were committed and may not be on the disk yet, by the store's change.
     committed: Vec<Fact>,
+}
+
+/// A copy of a disk.
+struct Backup {
+    disk: Disk,
 }
 
 struct World<'p> {
@@ -127,9 +139,22 @@ impl World<'_> {
         let now = self.clock(site);
         let forgets = (self.plan.mutant == Some(Mutant::NoIncarnation)).then_some("incarnation");
         let storage = Log::open(&self.sites[site].disk, forgets);
+        // As good as at random, and the same in each run of the seed.
+        let step = match self.plan.mutant {
+            Some(Mutant::NoIncarnation) => 1,
+            _ => 1 + (self.now % 65_536) as u32,
+        };
+        let step = NonZeroU32::new(step).unwrap_or(NonZeroU32::MIN);
         let options = Options::new(ReplicaId::new(site as u64 + 1))
             .durability(self.plan.durability[site])
+            .incarnation_step(step)
             .schema(schema());
+        let restored = self.sites[site].restored && self.plan.mutant != Some(Mutant::NoIncarnation);
+        let options = if restored {
+            options.restored()
+        } else {
+            options
+        };
         let db = AgentDb::with_storage(Box::new(storage), options);
         let Ok(db) = db else {
             // A disk that is full or fails just now: try again later. What was not synced may be gone.
@@ -142,15 +167,21 @@ impl World<'_> {
             _ if site >= self.devices() => Role::Aggregator,
             _ => Role::Device,
         };
+        self.sites[site].restored = false;
         let mut pace = SyncOptions::new(role).pace;
         pace.upward = pace.upward.min(std::time::Duration::from_secs(2));
         pace.events_per_second = 1_000;
-        let sync = SyncOptions::new(role).pace(Pace { ..pace });
+        let sync = SyncOptions::new(role).pace(pace);
+        #[cfg(feature = "simulation")]
+        let sync = match self.plan.mutant {
+            Some(Mutant::NoRemovals) => sync.forget_removals(),
+            _ => sync,
+        };
         let mut endpoint = Endpoint::new(db, sync);
         let links = self.links(site);
-        let sessions = links.into_iter().map(|(other, toward)| {
-            (other, Session::new(&mut endpoint, toward, now))
-        });
+        let sessions = links
+            .into_iter()
+            .map(|(other, toward)| (other, Session::new(&mut endpoint, toward, now)));
         self.sites[site].sessions = sessions.collect();
         self.sites[site].endpoint = Some(endpoint);
     }
@@ -167,6 +198,7 @@ impl World<'_> {
     fn acknowledge(&mut self, site: usize) {
         let at = &mut self.sites[site];
         if at.disk.lock().unwrap().is_clean() {
+            at.since_backup.extend(at.committed.iter().cloned());
             self.oracle.acknowledged.append(&mut at.committed);
         }
     }
@@ -195,7 +227,11 @@ impl World<'_> {
             Change::Insert => (Fact::Inserted(document, format!("m{serial}")), None),
             Change::Key => (Fact::Inserted(document, format!("k{serial}")), None),
             Change::Remove(place) | Change::RemoveKey(place) => {
-                let prefix = if matches!(change, Change::Remove(_)) { 'm' } else { 'k' };
+                let prefix = if matches!(change, Change::Remove(_)) {
+                    'm'
+                } else {
+                    'k'
+                };
                 let Some(member) = pick(*place, prefix) else {
                     return;
                 };
@@ -309,6 +345,28 @@ impl World<'_> {
                 self.sites[*site].full_until = self.now + u64::from(*millis);
                 self.outcome.disk_faults += 1;
             }
+            Op::Backup { site } => {
+                let site = site % self.devices();
+                let at = &mut self.sites[site];
+                let disk = at.disk.lock().unwrap().clone();
+                // What is buffered is in the copy or not: it tells nothing of what is lost.
+                at.since_backup.clone_from(&at.committed);
+                at.backup = Some(Backup { disk });
+            }
+            Op::Restore { site, down } => {
+                let site = &(site % self.devices());
+                if let Some(backup) = self.sites[*site].backup.take() {
+                    self.sites[*site].disk.lock().unwrap().replace(backup.disk);
+                    let at = &mut self.sites[*site];
+                    at.committed.clear();
+                    at.restored = true;
+                    // Whoever puts back an old copy loses what only this disk had.
+                    let gone = std::mem::take(&mut at.since_backup);
+                    let acknowledged = &mut self.oracle.acknowledged;
+                    acknowledged.retain(|fact| *fact == Fact::Other || !gone.contains(fact));
+                    self.close(*site, u64::from(*down));
+                }
+            }
             Op::Wait { millis } => self.pass(u64::from(*millis)),
         }
     }
@@ -320,7 +378,7 @@ impl World<'_> {
             let tick = self.now - self.now % TICK + TICK;
             let next = self.network.next().unwrap_or(u64::MAX).max(self.now + 1);
             self.now = tick.min(next).min(end);
-            self.step(self.now % TICK == 0);
+            self.step(self.now.is_multiple_of(TICK));
         }
     }
 
@@ -452,7 +510,10 @@ impl World<'_> {
                     phases.collect::<Vec<_>>().join(", ")
                 })
                 .collect();
-            failures.push(format!("the fleet does not settle: [{}]", phases.join("] [")));
+            failures.push(format!(
+                "the fleet does not settle: [{}]",
+                phases.join("] [")
+            ));
             self.outcome.wrong += 1;
         }
         let root = self.sites[self.root()].endpoint.as_ref();
@@ -491,6 +552,9 @@ pub fn run(plan: &Plan) -> Outcome {
         sessions: BTreeMap::new(),
         up_at: 0,
         full_until: 0,
+        backup: None,
+        restored: false,
+        since_backup: Vec::new(),
         committed: Vec::new(),
     });
     let mut world = World {

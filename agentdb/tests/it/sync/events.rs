@@ -17,16 +17,25 @@ fn pair(pace: Pace) -> (Site, Site) {
 }
 
 fn numbers(site: &Site) -> Vec<u64> {
-    let events = site.endpoint.db().events_after(Sequence::new(0), usize::MAX);
+    let events = site
+        .endpoint
+        .db()
+        .events_after(Sequence::new(0), usize::MAX);
     let events = events.unwrap().into_iter();
-    events.map(|event| event.payload.as_u64().unwrap()).collect()
+    events
+        .map(|event| event.payload.as_u64().unwrap())
+        .collect()
 }
 
 #[test]
 fn the_safety_critical_lane_goes_first_and_each_lane_oldest_first() {
     let (mut device, mut root) = pair(Pace::default());
     for number in 0..30 {
-        let lane = [Priority::Telemetry, Priority::Normal, Priority::SafetyCritical];
+        let lane = [
+            Priority::Telemetry,
+            Priority::Normal,
+            Priority::SafetyCritical,
+        ];
         device.event(number, lane[(number % 3) as usize], at(number as i64));
     }
     exchange(&mut device, &mut root, at(1_000));
@@ -34,7 +43,11 @@ fn the_safety_critical_lane_goes_first_and_each_lane_oldest_first() {
     let lane = |first: u64| (0..10).map(move |place| first + 3 * place);
     let expected: Vec<u64> = lane(2).chain(lane(1)).chain(lane(0)).collect();
     assert_eq!(numbers(&root), expected);
-    let taken = root.endpoint.db().events_after(Sequence::new(0), 1).unwrap();
+    let taken = root
+        .endpoint
+        .db()
+        .events_after(Sequence::new(0), 1)
+        .unwrap();
     assert_eq!(taken[0].at, at(2));
     assert_eq!(device.endpoint.db().waiting().unwrap(), 0);
     assert_eq!(root.endpoint.db().waiting().unwrap(), 0);
@@ -136,7 +149,10 @@ fn an_aggregator_gathers_a_window_and_sends_each_field_once() {
     assert_eq!(farm.state("R1")["battery"], 100);
     exchange(&mut gateway, &mut farm, at(62_000));
     assert_eq!(farm.state("R1")["battery"], 58);
-    assert_eq!(gateway.session.stats().documents_sent, before.documents_sent + 1);
+    assert_eq!(
+        gateway.session.stats().documents_sent,
+        before.documents_sent + 1
+    );
 
     // What is urgent does not wait for the minute.
     gateway.event(7, Priority::SafetyCritical, at(63_000));

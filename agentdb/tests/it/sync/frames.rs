@@ -46,7 +46,7 @@ fn refusals(a: &mut Site, b: &mut Site, now: Timestamp) -> (Option<SyncError>, O
     first
 }
 
-fn reseal(frame: &mut Vec<u8>) {
+fn reseal(frame: &mut [u8]) {
     let end = frame.len() - 4;
     let checksum = crc32c::crc32c(&frame[..end]);
     frame[end..].copy_from_slice(&checksum.to_le_bytes());
@@ -70,7 +70,10 @@ fn truncated_bent_and_oversized_frames_are_refused_and_the_link_goes_on() {
     newer[0] = 9;
     reseal(&mut newer);
     let error = b.receive(&newer, at(21)).unwrap_err();
-    assert!(matches!(error, SyncError::Version { found: 9, .. }), "{error}");
+    assert!(
+        matches!(error, SyncError::Version { found: 9, .. }),
+        "{error}"
+    );
     assert_eq!(b.state("R1")["battery"], 17);
 
     let refused = b.session.stats().frames_refused;
@@ -112,7 +115,10 @@ fn the_counters_of_frames_add_up() {
         b.frames_taken + b.frames_stale + b.frames_refused,
         a.frames_sent + 1
     );
-    assert_eq!(a.frames_taken + a.frames_stale + a.frames_refused, b.frames_sent);
+    assert_eq!(
+        a.frames_taken + a.frames_stale + a.frames_refused,
+        b.frames_sent
+    );
     assert_eq!(b.frames_refused, 1);
 }
 
@@ -157,7 +163,10 @@ fn a_peer_whose_clock_is_ten_years_ahead_is_refused() {
             let _ = b.receive(&frame, at(TEN_YEARS + round));
         }
     }
-    assert!(matches!(refused, Some(SyncError::ClockAhead { .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Some(SyncError::ClockAhead { .. })),
+        "{refused:?}"
+    );
     assert_eq!(a.state("R1")["battery"], 17);
     assert_eq!(a.session.phase(), Phase::Greeting);
 }
@@ -211,7 +220,10 @@ fn a_peer_that_does_not_go_on_after_greeting_is_given_up_after_ten_seconds() {
     assert_eq!(a.session.phase(), Phase::Checkpoint);
     assert!(a.session.poll(&mut a.endpoint, at(9_000)).is_ok());
     let error = a.session.poll(&mut a.endpoint, at(10_100)).unwrap_err();
-    assert!(matches!(error, SyncError::CheckpointTimeout { .. }), "{error}");
+    assert!(
+        matches!(error, SyncError::CheckpointTimeout { .. }),
+        "{error}"
+    );
     assert_eq!(a.session.phase(), Phase::Greeting);
 }
 
@@ -269,7 +281,10 @@ mod signed {
         let mut thief = site(2, 66, 1, 10);
         thief.set("R1", "battery", 1, at(1));
         let (at_a, _) = refusals(&mut a, &mut thief, at(10));
-        assert!(matches!(at_a, Some(SyncError::Signature { .. })), "{at_a:?}");
+        assert!(
+            matches!(at_a, Some(SyncError::Signature { .. })),
+            "{at_a:?}"
+        );
         assert!(a.state("R1").is_null());
     }
 }

@@ -39,7 +39,10 @@ fn a_change_on_a_live_link_is_one_small_frame_and_has_no_echo() {
     assert_eq!(b.state("R1")["battery"], 16);
     // The delta and its acknowledgement.
     assert!(bytes < 100, "{bytes} bytes");
-    assert_eq!(a.session.stats().documents_sent, before.0.documents_sent + 1);
+    assert_eq!(
+        a.session.stats().documents_sent,
+        before.0.documents_sent + 1
+    );
     assert_eq!(b.session.stats().documents_sent, before.1.documents_sent);
     assert_eq!(b.session.stats().offers_sent, before.1.offers_sent);
 }
@@ -68,7 +71,12 @@ fn one_that_has_lost_its_file_gets_everything_again() {
     a.set("R1", "battery", 17, at(1));
     b.set("R2", "battery", 4, at(1));
     exchange(&mut a, &mut b, at(10));
-    let mut b = Site::with(3, agentdb::sync::SyncOptions::new(Role::Device), Toward::Peer, at(20));
+    let mut b = Site::with(
+        3,
+        agentdb::sync::SyncOptions::new(Role::Device),
+        Toward::Peer,
+        at(20),
+    );
     a.session.reset(&mut a.endpoint, at(20));
     exchange(&mut a, &mut b, at(2_000));
     assert_live(&a, &b);
@@ -84,7 +92,10 @@ fn ten_of_many_documents_differ_and_little_is_exchanged() {
     let mut third = Site::new(3, Role::Device, Toward::Peer);
     let mut tx = third.endpoint.db_mut().begin(at(1)).unwrap();
     for number in 0..count {
-        tx.agent("robot", &format!("R{number}")).unwrap().set("battery", number).unwrap();
+        tx.agent("robot", &format!("R{number}"))
+            .unwrap()
+            .set("battery", number)
+            .unwrap();
     }
     tx.commit().unwrap();
     for site in [&mut a, &mut b] {

@@ -53,14 +53,18 @@ fn endpoint(replica: u64, role: Role) -> Arc<Mutex<Endpoint>> {
         ..Pace::default()
     };
     let db = AgentDb::in_memory(options(replica)).unwrap();
-    Arc::new(Mutex::new(Endpoint::new(db, SyncOptions::new(role).pace(pace))))
+    Arc::new(Mutex::new(Endpoint::new(
+        db,
+        SyncOptions::new(role).pace(pace),
+    )))
 }
 
 fn work(endpoint: &Mutex<Endpoint>, id: &str, number: u64) {
     let mut endpoint = endpoint.lock().unwrap();
     let mut tx = endpoint.db_mut().begin(now()).unwrap();
     tx.agent("robot", id).unwrap().add("odometer", 1).unwrap();
-    tx.append_event(id, "step", &json!(number), Priority::Normal).unwrap();
+    tx.append_event(id, "step", &json!(number), Priority::Normal)
+        .unwrap();
     tx.commit().unwrap();
 }
 
@@ -71,11 +75,17 @@ fn await_events(root: &Mutex<Endpoint>, count: usize) {
         let events = root.db().events_after(Sequence::new(0), 100).unwrap();
         let agents = ["R0", "R1", "R9"].map(|id| root.db().get(id).unwrap());
         let agents = agents.iter().flatten();
-        let written: u64 = agents.map(|agent| agent.state["odometer"].as_u64().unwrap()).sum();
+        let written: u64 = agents
+            .map(|agent| agent.state["odometer"].as_u64().unwrap())
+            .sum();
         if events.len() == count && written == count as u64 {
             return;
         }
-        assert!(Instant::now() < end, "{} of {count} events came", events.len());
+        assert!(
+            Instant::now() < end,
+            "{} of {count} events came",
+            events.len()
+        );
         drop(root);
         std::thread::sleep(Duration::from_millis(50));
     }

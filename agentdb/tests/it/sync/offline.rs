@@ -32,7 +32,9 @@ fn few(events_max: u64) -> Policy {
 }
 
 fn records(db: &AgentDb) -> Vec<Dropped> {
-    let events = db.events_of_type_after(DROPPED, Sequence::new(0), usize::MAX).unwrap();
+    let events = db
+        .events_of_type_after(DROPPED, Sequence::new(0), usize::MAX)
+        .unwrap();
     events
         .into_iter()
         .map(|event| serde_json::from_value(event.payload).unwrap())
@@ -44,9 +46,17 @@ fn assert_conserved(db: &AgentDb) -> Tally {
     let tally = db.tally().unwrap();
     for lane in LANES {
         let of = tally.lane(lane);
-        assert_eq!(of.appended, of.held + of.sent + of.dropped, "{lane:?}: {of:?}");
+        assert_eq!(
+            of.appended,
+            of.held + of.sent + of.dropped,
+            "{lane:?}: {of:?}"
+        );
         let backlog = db.backlog(lane).unwrap();
-        assert_eq!((of.held, of.held_bytes), (backlog.count, backlog.bytes), "{lane:?}");
+        assert_eq!(
+            (of.held, of.held_bytes),
+            (backlog.count, backlog.bytes),
+            "{lane:?}"
+        );
         let told: u64 = records(db)
             .iter()
             .filter(|record| record.lane == lane)
@@ -74,7 +84,11 @@ fn the_lowest_lane_is_thinned_and_the_loss_is_told_to_the_parent() {
         exchange(&mut device, &mut root, at(1_000 * second));
     }
     assert_eq!(records(root.endpoint.db()), records(device.endpoint.db()));
-    assert!(records(root.endpoint.db()).iter().all(|record| record.why == Why::Overflow));
+    assert!(
+        records(root.endpoint.db())
+            .iter()
+            .all(|record| record.why == Why::Overflow)
+    );
     let tally = assert_conserved(device.endpoint.db());
     let held: u64 = LANES.iter().map(|lane| tally.lane(*lane).held).sum();
     assert_eq!(held, 0);
@@ -86,7 +100,11 @@ fn what_is_left_of_a_thinned_lane_covers_the_whole_time() {
     for number in 0..1_500 {
         device.event(number, Priority::Telemetry, at(number as i64));
     }
-    let left = device.endpoint.db().waiting_after(Sequence::new(0), usize::MAX).unwrap();
+    let left = device
+        .endpoint
+        .db()
+        .waiting_after(Sequence::new(0), usize::MAX)
+        .unwrap();
     let left: Vec<i64> = left
         .iter()
         .filter(|event| event.event_type != DROPPED)
@@ -107,7 +125,8 @@ fn bytes_are_bound_too() {
     for number in 0..100 {
         let mut tx = device.endpoint.db_mut().begin(at(number)).unwrap();
         let payload = json!("x".repeat(500));
-        tx.append_event("R1", "picture", &payload, Priority::Normal).unwrap();
+        tx.append_event("R1", "picture", &payload, Priority::Normal)
+            .unwrap();
         tx.commit().unwrap();
     }
     let tally = assert_conserved(device.endpoint.db());
@@ -128,7 +147,10 @@ fn events_older_than_three_days_expire_but_the_safety_critical_stay() {
     device.event(10, Priority::Normal, hours(74));
     let told = records(device.endpoint.db());
     assert_eq!(told.len(), 2);
-    assert!(told.iter().all(|record| record.why == Why::Expired && record.count == 1));
+    assert!(
+        told.iter()
+            .all(|record| record.why == Why::Expired && record.count == 1)
+    );
     let tally = assert_conserved(device.endpoint.db());
     assert_eq!(tally.lane(Priority::SafetyCritical).dropped, 0);
 }
@@ -139,12 +161,18 @@ fn a_store_that_is_alone_tells_so_and_alerts_after_an_hour() {
     let watch = device.endpoint.db().watch(WatchFilter::all());
     let hour = Duration::from_secs(3_600);
     let minute = |minute: i64| at(minute * 60_000);
-    assert_eq!(device.endpoint.note_links(1, hour, minute(0)).unwrap(), None);
+    assert_eq!(
+        device.endpoint.note_links(1, hour, minute(0)).unwrap(),
+        None
+    );
     let since = minute(0);
     let change = device.endpoint.note_links(0, hour, minute(1)).unwrap();
     assert_eq!(change, Some(LinkChange::Degraded { since }));
     assert!(device.endpoint.is_degraded());
-    assert_eq!(device.endpoint.note_links(0, hour, minute(59)).unwrap(), None);
+    assert_eq!(
+        device.endpoint.note_links(0, hour, minute(59)).unwrap(),
+        None
+    );
     // A restart without a link is still the same time alone.
     let db = device.endpoint.db().clone();
     let mut endpoint = Endpoint::new(db, SyncOptions::new(Role::Device));
@@ -159,7 +187,10 @@ fn a_store_that_is_alone_tells_so_and_alerts_after_an_hour() {
         told.push(format!("{notice:?}"));
     }
     assert_eq!(told.len(), 3);
-    for (told, name) in told.iter().zip(["sync_degraded", "sync_offline_alert", "sync_restored"]) {
+    for (told, name) in told
+        .iter()
+        .zip(["sync_degraded", "sync_offline_alert", "sync_restored"])
+    {
         assert!(told.contains(name), "{told}");
     }
 }

@@ -71,7 +71,14 @@ fn site() {
             for stream in listener.incoming() {
                 let (shared, never) = (shared.clone(), never.clone());
                 std::thread::spawn(move || {
-                    drop(tcp::run(stream.unwrap(), &shared, toward, now, &never, |_| {}));
+                    drop(tcp::run(
+                        stream.unwrap(),
+                        &shared,
+                        toward,
+                        now,
+                        &never,
+                        |_| {},
+                    ));
                 });
             }
         }
@@ -149,7 +156,8 @@ impl Running {
 
     fn note(&mut self, line: &str) {
         let number = line.strip_prefix("committed ");
-        self.numbers.extend(number.and_then(|number| number.parse::<i64>().ok()));
+        self.numbers
+            .extend(number.and_then(|number| number.parse::<i64>().ok()));
     }
 
     /// Waits until it has committed something.
@@ -218,17 +226,30 @@ fn kill_either(kills: u32) {
     let commits = acknowledged[0].len() + acknowledged[1].len();
     let stores = [0, 1].map(|site| AgentDb::open(&paths[site], options(site as u64 + 1)).unwrap());
     for db in &stores {
-        let odometer = db.get("R1").unwrap().unwrap().state["odometer"].as_u64().unwrap();
+        let odometer = db.get("R1").unwrap().unwrap().state["odometer"]
+            .as_u64()
+            .unwrap();
         // A kill may come between a commit and its acknowledgement.
         let range = commits as u64..=commits as u64 + u64::from(kills) + 2;
-        assert!(range.contains(&odometer), "{odometer} of {commits} committed");
+        assert!(
+            range.contains(&odometer),
+            "{odometer} of {commits} committed"
+        );
     }
-    let events = stores[0].events_of_type_after("step", Sequence::new(0), usize::MAX).unwrap();
-    let arrived: Vec<i64> = events.iter().map(|event| event.payload.as_i64().unwrap()).collect();
+    let events = stores[0]
+        .events_of_type_after("step", Sequence::new(0), usize::MAX)
+        .unwrap();
+    let arrived: Vec<i64> = events
+        .iter()
+        .map(|event| event.payload.as_i64().unwrap())
+        .collect();
     let distinct: BTreeSet<i64> = arrived.iter().copied().collect();
     assert_eq!(distinct.len(), arrived.len(), "an event arrived twice");
     for number in &acknowledged[1] {
-        assert!(distinct.contains(number), "event {number} was acknowledged and is lost");
+        assert!(
+            distinct.contains(number),
+            "event {number} was acknowledged and is lost"
+        );
     }
     assert!(commits > kills as usize);
 }
