@@ -18,7 +18,24 @@ pub enum Error {
     /// The store failed: a full disk, a damaged file, a lock held for too long. Nothing of the transaction
     /// was kept.
     #[error("store: {0}; nothing of the transaction was kept")]
-    Store(#[from] rusqlite::Error),
+    Store(Box<dyn std::error::Error + Send + Sync>),
+    /// The disk is full. Nothing of the transaction was kept.
+    #[error("the disk is full; nothing of the transaction was kept: make room and try again")]
+    DiskFull,
+    /// Commits that were to be kept together were lost together.
+    #[error("the commits of this moment were lost: {cause}; try again")]
+    GroupLost {
+        /// What went wrong.
+        cause: String,
+    },
+    /// A write to the disk has failed, so that nobody knows what is on it. Nothing more is written.
+    #[error(
+        "the store has stopped after a write failed ({cause}): close it, look at the disk, and open it again"
+    )]
+    Poisoned {
+        /// What failed.
+        cause: String,
+    },
     /// The file was written by a newer release.
     #[error("the file has format {found}, this release reads up to {known}: use a newer release")]
     Format {
@@ -103,6 +120,38 @@ pub enum Error {
         /// The value.
         value: f64,
     },
+    /// A member of a set that is no text, whole number or truth value.
+    #[error("field `{field}`: a set holds texts, whole numbers, true and false")]
+    Member {
+        /// The field.
+        field: String,
+    },
+    /// A replica has added more to a counter than 64 bits hold.
+    #[error(
+        "field `{field}`: this replica has added all that 64 bits hold; reset does not help, use another field"
+    )]
+    CounterFull {
+        /// The field.
+        field: String,
+    },
+    /// A list refused a change.
+    #[error("field `{field}`: {cause}")]
+    List {
+        /// The field.
+        field: String,
+        /// What the list said.
+        cause: crate::list::ListError,
+    },
+    /// Bytes are no document, or damaged ones.
+    #[error(
+        "bytes of a document refused at offset {offset}: {cause}; ask the sender for them again"
+    )]
+    Malformed {
+        /// Where reading stopped.
+        offset: usize,
+        /// What is wrong there.
+        cause: &'static str,
+    },
     /// Something is larger than its limit.
     #[error("{what} is {found}, at most {limit} are allowed")]
     Limit {
@@ -129,6 +178,24 @@ pub enum Error {
         /// What is wrong with it.
         cause: String,
     },
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(cause: rusqlite::Error) -> Self {
+        match cause.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::DiskFull) => Self::DiskFull,
+            _ => Self::Store(Box::new(cause)),
+        }
+    }
+}
+
+impl From<crate::bytes::Malformed> for Error {
+    fn from(malformed: crate::bytes::Malformed) -> Self {
+        Self::Malformed {
+            offset: malformed.offset,
+            cause: malformed.cause,
+        }
+    }
 }
 
 /// What the crate's functions return.

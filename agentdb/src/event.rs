@@ -1,10 +1,9 @@
 //! The event log: append-only, and the offline buffer of what others must learn.
 
-use rusqlite::{Connection, Row, params};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::error::{Error, Result};
+use crate::causal::ReplicaId;
 use crate::time::Timestamp;
 
 /// The largest payload of an event, in bytes.
@@ -45,10 +44,11 @@ pub enum Priority {
 }
 
 impl Priority {
-    fn from_number(number: i64) -> Option<Self> {
-        [Self::Telemetry, Self::Normal, Self::SafetyCritical]
-            .into_iter()
-            .find(|known| *known as i64 == number)
+    /// All, the least first.
+    pub const ALL: [Self; 3] = [Self::Telemetry, Self::Normal, Self::SafetyCritical];
+
+    pub(crate) fn from_number(number: i64) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| *known as i64 == number)
     }
 }
 
@@ -62,16 +62,35 @@ pub enum SyncStatus {
     Delivered,
     /// The receiver will not have it.
     Refused,
+    /// It was given up to make room, and is counted.
+    Dropped,
 }
 
 impl SyncStatus {
+    pub(crate) const ALL: [Self; 4] =
+        [Self::Waiting, Self::Delivered, Self::Refused, Self::Dropped];
+
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
             Self::Delivered => "delivered",
             Self::Refused => "refused",
+            Self::Dropped => "dropped",
         }
     }
+
+    pub(crate) fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.as_str() == word)
+    }
+}
+
+/// Where an event was first appended: a replica and the place in its log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Origin {
+    /// Whose log.
+    pub replica: ReplicaId,
+    /// The place there.
+    pub sequence: Sequence,
 }
 
 /// One event of the log.
@@ -89,78 +108,6 @@ pub struct StoredEvent {
     pub priority: Priority,
     /// When.
     pub at: Timestamp,
-}
-
-pub(crate) fn append(
-    connection: &Connection,
-    agent: &str,
-    event_type: &str,
-    payload: &Value,
-    priority: Priority,
-    at: Timestamp,
-) -> Result<Sequence> {
-    let payload = payload.to_string();
-    if payload.len() > EVENT_BYTES_MAX {
-        return Err(Error::Limit {
-            what: "length of an event in bytes",
-            found: payload.len(),
-            limit: EVENT_BYTES_MAX,
-        });
-    }
-    let mut statement = connection.prepare_cached(
-        "INSERT INTO agent_events (agent_id, event_type, payload, priority, timestamp) VALUES (?1, ?2, ?3, ?4, ?5)",
-    )?;
-    statement.execute(params![
-        agent,
-        event_type,
-        payload,
-        priority as i64,
-        at.as_millis()
-    ])?;
-    let sequence = connection.last_insert_rowid();
-    connection
-        .prepare_cached("INSERT INTO sync_log (local_seq, sync_status) VALUES (?1, 'waiting')")?
-        .execute(params![sequence])?;
-    Ok(Sequence(sequence))
-}
-
-/// Reads rows of event_id, agent_id, event_type, payload, priority, timestamp.
-pub(crate) fn read(
-    connection: &Connection,
-    sql: &str,
-    parameters: impl rusqlite::Params,
-) -> Result<Vec<StoredEvent>> {
-    let mut statement = connection.prepare_cached(sql)?;
-    let mut rows = statement.query(parameters)?;
-    let mut events = Vec::new();
-    while let Some(row) = rows.next()? {
-        events.push(event(row)?);
-    }
-    Ok(events)
-}
-
-fn event(row: &Row<'_>) -> Result<StoredEvent> {
-    let agent: String = row.get(1)?;
-    let payload: String = row.get(3)?;
-    let damaged = |cause: String| Error::Damaged {
-        agent: agent.clone(),
-        cause,
-    };
-    let payload = serde_json::from_str(&payload).map_err(|cause| damaged(cause.to_string()))?;
-    let number: i64 = row.get(4)?;
-    let priority = Priority::from_number(number)
-        .ok_or_else(|| damaged(format!("no priority has number {number}")))?;
-    Ok(StoredEvent {
-        sequence: Sequence(row.get(0)?),
-        event_type: row.get(2)?,
-        payload,
-        priority,
-        at: Timestamp::from_millis(row.get(5)?),
-        agent,
-    })
-}
-
-/// A count as SQLite takes it.
-pub(crate) fn rows_max(limit: usize) -> i64 {
-    i64::try_from(limit).unwrap_or(i64::MAX)
+    /// Where it came from; none for one that was appended here.
+    pub origin: Option<Origin>,
 }

@@ -71,6 +71,18 @@ pub enum Error {
         /// The bound.
         limit: u64,
     },
+    /// A tenant has used up what it may use.
+    #[error(
+        "tenant `{tenant}`: {what} is at its limit of {limit}; try again later or raise it with Engine::quota"
+    )]
+    Quota {
+        /// The tenant.
+        tenant: String,
+        /// What is limited.
+        what: &'static str,
+        /// The limit.
+        limit: u64,
+    },
     /// The journal failed; nothing that depended on it was released.
     #[error(transparent)]
     Journal(#[from] JournalError),

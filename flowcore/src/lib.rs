@@ -52,23 +52,32 @@ pub mod definition;
 mod engine;
 mod error;
 pub mod expr;
+mod graph;
 pub mod journal;
 mod plan;
+#[cfg(feature = "remote")]
+pub mod remote;
+mod replay;
 mod run;
 mod runner;
 mod time;
 #[cfg(feature = "yaml")]
 mod yaml;
 
+pub use definition::Priority;
 pub use engine::{
-    ActionError, ActionFuture, ActionResult, Call, Command, Engine, Output, RECORD_LEN_MAX, Token,
-    Work,
+    ActionError, ActionFuture, ActionResult, AuditAct, AuditEntry, Budget, Call, Command, Engine,
+    Held, Link, Output, Progress, Quota, RECORD_LEN_MAX, Start, StepLatency, Token, Work,
 };
 pub use error::{Error, Result};
+pub use graph::Graph;
 #[cfg(feature = "sqlite")]
 pub use journal::SqliteJournal;
 pub use journal::{Journal, JournalError, MemoryJournal, StateWrite, StateWrites};
-pub use plan::{DefinitionHash, Workflow};
+pub use plan::{DefinitionHash, Resources, Tier, Workflow};
+pub use replay::{History, Replay, Upgrade, verify_upgrade};
 pub use run::{Decision, Failure, RunId, RunInfo, RunStatus, StepInfo, StepStatus, Verdict};
-pub use runner::{Clock, Runner, SystemClock};
-pub use time::Timestamp;
+#[cfg(feature = "tokio")]
+pub use runner::AsyncRunner;
+pub use runner::{Clock, Order, Pool, Runner, SystemClock};
+pub use time::{Timestamp, parse_span};

@@ -45,7 +45,12 @@ impl fmt::Display for Timestamp {
 }
 
 /// Reads `250ms`, `5s`, `1.5m`, `2h`, `1d`; also `60 seconds`, `5 minutes` and a sum such as `1h30m`.
-pub(crate) fn parse_span(text: &str) -> Option<Duration> {
+///
+/// ```
+/// # use std::time::Duration;
+/// assert_eq!(flowcore::parse_span("1h30m"), Some(Duration::from_secs(5_400)));
+/// ```
+pub fn parse_span(text: &str) -> Option<Duration> {
     let mut total_ms = 0.0_f64;
     let mut rest = text.trim();
     if rest.is_empty() {

@@ -69,9 +69,9 @@ impl Aggregates {
         self.max = self.max.max(other.max);
     }
 
-    /// The average; none of nothing.
+    /// The average; none of nothing. The sum over the count, which is exact where the sum is.
     pub fn avg(&self) -> Option<f64> {
-        (self.count > 0).then_some(self.mean)
+        (self.count > 0).then(|| self.sum / self.count as f64)
     }
 
     /// The standard deviation of the sample (divided by count - 1); none below two numbers.
@@ -79,7 +79,8 @@ impl Aggregates {
         (self.count > 1).then(|| (self.spread / (self.count - 1) as f64).max(0.0).sqrt())
     }
 
-    /// The aggregate of this kind; none where it is not defined.
+    /// The aggregate of this kind; none where it is not defined, and of kinds that need more than is kept here
+    /// (percentiles, distinct values, first and last).
     pub fn get(&self, kind: Aggregate) -> Option<f64> {
         match kind {
             Aggregate::Count => Some(self.count as f64),
@@ -88,6 +89,9 @@ impl Aggregates {
             Aggregate::Min => (self.count > 0).then_some(self.min),
             Aggregate::Max => (self.count > 0).then_some(self.max),
             Aggregate::Stddev => self.stddev(),
+            Aggregate::Percentile(_) | Aggregate::Distinct | Aggregate::First | Aggregate::Last => {
+                None
+            }
         }
     }
 }
@@ -108,4 +112,12 @@ pub enum Aggregate {
     Max,
     /// The standard deviation of the sample.
     Stddev,
+    /// The value below which so many thousandths of the numbers lie, within one percent of its size.
+    Percentile(u16),
+    /// How many different values.
+    Distinct,
+    /// The first value.
+    First,
+    /// The last value.
+    Last,
 }

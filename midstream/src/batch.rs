@@ -158,6 +158,13 @@ impl<'a> Row<'a> {
         }
     }
 
+    pub fn source(self) -> &'a Arc<str> {
+        match self {
+            Self::Event(event) => &event.source,
+            Self::Batch(batch, _) => &batch.source,
+        }
+    }
+
     pub fn id(self) -> Arc<str> {
         match self {
             Self::Event(event) => event.id.clone(),

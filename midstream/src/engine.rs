@@ -1,18 +1,25 @@
 //! The engine: dedup, order by event time, rules.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
 use crate::batch::{Batch, Row};
 use crate::dedup::Dedup;
+use crate::derive::Derive;
 use crate::error::{Error, Result};
 use crate::event::{Event, Schema};
+use crate::join::Join;
+use crate::language::Standardize;
 use crate::metrics::{DropReason, Metrics};
+use crate::operator::Operator;
 use crate::output::Output;
 use crate::pattern::{Conditions, Matcher};
 use crate::rule::Rule;
+use crate::select::Select;
+use crate::table::Table;
 use crate::time::Timestamp;
-use crate::window::Window;
+use crate::watermark::{Clocks, Watermarks};
+use crate::window;
 
 /// The most events that wait for the watermark; past it new ones are dropped and counted.
 pub const HELD_MAX: usize = 1_000_000;
@@ -27,6 +34,25 @@ pub struct EngineBuilder {
     disorder: Duration,
     dedup: Duration,
     future: Duration,
+    watermarks: Watermarks,
+    tables: Vec<Table>,
+    added: Vec<Added>,
+    late_kept: usize,
+}
+
+/// What is added to the events of a source.
+#[derive(Clone, Debug)]
+enum Added {
+    Row {
+        source: String,
+        table: String,
+        on: String,
+    },
+    Standard {
+        source: String,
+        statement: Standardize,
+        key: Option<String>,
+    },
 }
 
 impl EngineBuilder {
@@ -69,6 +95,52 @@ impl EngineBuilder {
         self
     }
 
+    /// Whose newest event the watermark follows; default that of all.
+    #[must_use]
+    pub fn watermarks(mut self, of: Watermarks) -> Self {
+        self.watermarks = of;
+        self
+    }
+
+    /// Adds a table, for [`EngineBuilder::enrich`] and [`JoinRule::table`](crate::JoinRule::table).
+    #[must_use]
+    pub fn table(mut self, table: Table) -> Self {
+        self.tables.push(table);
+        self
+    }
+
+    /// Adds to each event of a source the fields of a table's row, as of the event's time, whose key is the value
+    /// of the field `on`: rules see them as `table.field`, missing where there is no such row.
+    #[must_use]
+    pub fn enrich(mut self, source: &str, table: &str, on: &str) -> Self {
+        self.added.push(Added::Row {
+            source: source.to_owned(),
+            table: table.to_owned(),
+            on: on.to_owned(),
+        });
+        self
+    }
+
+    /// Adds to each event of a source fields in standard deviations from what is usual, as `field_z`; what is
+    /// usual is learnt for each value of `key` by itself.
+    #[must_use]
+    pub fn standardize(mut self, source: &str, statement: Standardize, key: Option<&str>) -> Self {
+        self.added.push(Added::Standard {
+            source: source.to_owned(),
+            statement,
+            key: key.map(str::to_owned),
+        });
+        self
+    }
+
+    /// Keeps this many late events for [`Engine::take_late`], the newest; default none. They are counted as
+    /// dropped all the same.
+    #[must_use]
+    pub fn keep_late(mut self, events: usize) -> Self {
+        self.late_kept = events;
+        self
+    }
+
     /// Checks the plan and makes the engine.
     ///
     /// # Errors
@@ -76,23 +148,71 @@ impl EngineBuilder {
     pub fn build(self) -> Result<Engine> {
         repeated("sources", self.schemas.iter().map(Schema::name))?;
         repeated("rules", self.rules.iter().map(Rule::name))?;
-        let mut windows = Vec::new();
+        repeated(
+            "tables",
+            self.tables.iter().map(|table| table.schema().name()),
+        )?;
+        let mut schemas = self.schemas;
+        let tables: HashMap<String, Table> = self
+            .tables
+            .into_iter()
+            .map(|table| (table.schema().name().to_owned(), table))
+            .collect();
+        for source in tables.values().filter_map(|table| table.follows.as_ref()) {
+            schema(&schemas, source)?;
+        }
+        let clocks = Clocks::new(self.watermarks, &schemas)?;
+        let declared = schemas.clone();
+        let mut derives = Vec::new();
+        for added in &self.added {
+            let (Added::Row { source, .. } | Added::Standard { source, .. }) = added;
+            schema(&schemas, source)?;
+            let Some(wider) = schemas.iter_mut().find(|schema| schema.name() == source) else {
+                continue;
+            };
+            derives.push(match added {
+                Added::Row { table, on, .. } => {
+                    let table = tables.get(table);
+                    let table = table.ok_or_else(|| Error::UnknownTable(table_name(added)))?;
+                    Derive::row(wider, table, on)?
+                }
+                Added::Standard { statement, key, .. } => {
+                    Derive::standard(wider, statement, key.as_deref())?
+                }
+            });
+        }
+        let mut windows: Vec<Box<dyn Operator>> = Vec::new();
         let mut patterns = Vec::new();
-        let mut conditions = Conditions::new(&self.schemas);
+        let mut joins = Vec::new();
+        let mut conditions = Conditions::new(&schemas);
         for rule in &self.rules {
             match rule {
-                Rule::Window(rule) => windows.push(Window::build(rule, &self.schemas)?),
+                Rule::Window(rule) => windows.push(window::build(rule, &schemas)?),
+                Rule::Select(rule) => windows.push(Box::new(Select::build(rule, &schemas)?)),
+                Rule::Join(rule) => joins.push(Join::build(rule, &schemas, &tables)?),
                 Rule::Sequence(rule) => {
-                    patterns.push(Matcher::sequence(rule, &self.schemas, &mut conditions)?);
+                    patterns.push(Matcher::sequence(rule, &schemas, &mut conditions)?);
                 }
                 Rule::Pattern(rule) => {
-                    patterns.push(Matcher::build(rule, &self.schemas, &mut conditions)?);
+                    patterns.push(Matcher::build(rule, &schemas, &mut conditions)?);
+                }
+                #[cfg(feature = "sql")]
+                Rule::Recognize(rule) => {
+                    windows.push(Box::new(crate::recognize::Recognizer::build(
+                        rule, &schemas,
+                    )?));
                 }
             }
         }
         Ok(Engine {
-            sources: self.schemas,
+            by_column: derives.is_empty()
+                && joins.is_empty()
+                && tables.values().all(|table| table.follows.is_none()),
+            sources: declared,
             windows,
+            joins,
+            tables,
+            derives,
             patterns,
             conditions,
             patterns_due: i64::MIN,
@@ -102,9 +222,19 @@ impl EngineBuilder {
             held: BTreeMap::new(),
             arrived: 0,
             newest: None,
+            clocks,
             watermark: Timestamp::from_millis(i64::MIN),
             metrics: Metrics::default(),
+            late: VecDeque::new(),
+            late_kept: self.late_kept,
         })
+    }
+}
+
+fn table_name(added: &Added) -> String {
+    match added {
+        Added::Row { table, .. } => table.clone(),
+        Added::Standard { .. } => String::new(),
     }
 }
 
@@ -138,8 +268,15 @@ enum Ids {
 /// Runs rules over events in order of event time.
 #[derive(Debug)]
 pub struct Engine {
+    /// As they were declared.
     sources: Vec<Schema>,
-    windows: Vec<Window>,
+    /// Rules that are neither patterns nor joins.
+    windows: Vec<Box<dyn Operator>>,
+    joins: Vec<Join>,
+    tables: HashMap<String, Table>,
+    derives: Vec<Derive>,
+    /// Batches can go to the rules as they are.
+    by_column: bool,
     patterns: Vec<Matcher>,
     conditions: Conditions,
     /// When time alone first changes something in a pattern.
@@ -151,8 +288,11 @@ pub struct Engine {
     held: BTreeMap<(Timestamp, u64), Event>,
     arrived: u64,
     newest: Option<Timestamp>,
+    clocks: Clocks,
     watermark: Timestamp,
     metrics: Metrics,
+    late: VecDeque<Event>,
+    late_kept: usize,
 }
 
 impl Engine {
@@ -164,6 +304,10 @@ impl Engine {
             disorder: Duration::ZERO,
             dedup: Duration::from_secs(600),
             future: Duration::from_secs(86_400),
+            watermarks: Watermarks::default(),
+            tables: Vec::new(),
+            added: Vec::new(),
+            late_kept: 0,
         }
     }
 
@@ -187,7 +331,7 @@ impl Engine {
     fn take(&mut self, event: Event, ids: Ids, out: &mut Vec<Output>) {
         let newest = self.newest.unwrap_or(event.at);
         if event.at < self.watermark {
-            return self.metrics.drop(DropReason::Late);
+            return self.take_late_event(event, ids, out);
         }
         if event.at > newest.after(self.future) {
             return self.metrics.drop(DropReason::Future);
@@ -200,7 +344,7 @@ impl Engine {
             return self.metrics.drop(DropReason::Duplicate);
         }
         self.newest = Some(newest);
-        let watermark = newest.before(self.disorder);
+        let watermark = self.clocks.see(&event, newest).before(self.disorder);
         if self.held.is_empty() && event.at <= watermark {
             // Nothing is before it.
             let before = out.len();
@@ -211,6 +355,51 @@ impl Engine {
             self.held.insert((event.at, self.arrived), event);
         }
         self.release(watermark, out);
+    }
+
+    /// Takes a late event, where a rule still allows it.
+    fn take_late_event(&mut self, mut event: Event, ids: Ids, out: &mut Vec<Output>) {
+        let before = out.len();
+        let known =
+            |dedup: &mut Dedup, newest| ids == Ids::Check && !dedup.insert(&event.id, newest);
+        let newest = self.newest.unwrap_or(event.at);
+        let allowed = self.windows.iter().any(|rule| rule.allows(&event));
+        if allowed && known(&mut self.dedup, newest) {
+            return self.metrics.drop(DropReason::Duplicate);
+        }
+        let mut taken = false;
+        if allowed {
+            for derive in &mut self.derives {
+                if *derive.source() == event.source {
+                    derive.apply(&mut event, &self.tables);
+                }
+            }
+            for window in &mut self.windows {
+                taken |= window.reads(&event.source) && window.push_late(Row::Event(&event), out);
+            }
+        }
+        if taken {
+            self.metrics.events_out += 1;
+            self.metrics.outputs += (out.len() - before) as u64;
+            return;
+        }
+        self.metrics.drop(DropReason::Late);
+        if self.late_kept > 0 {
+            if self.late.len() >= self.late_kept {
+                self.late.pop_front();
+            }
+            self.late.push_back(event);
+        }
+    }
+
+    /// The late events that [`EngineBuilder::keep_late`] kept, in order of arrival.
+    pub fn take_late(&mut self) -> Vec<Event> {
+        self.late.drain(..).collect()
+    }
+
+    /// A table, to write rows to.
+    pub fn table(&mut self, name: &str) -> Option<&mut Table> {
+        self.tables.get_mut(name)
     }
 
     /// Takes the rows of a batch; what the rules tell because of them comes back in order, as if each row were
@@ -235,6 +424,8 @@ impl Engine {
         };
         let newest = self.newest.unwrap_or(*first);
         let in_order = self.disorder.is_zero()
+            && self.by_column
+            && self.clocks.follow_all()
             && self.held.is_empty()
             && *first >= self.watermark.max(newest)
             && *last <= newest.after(self.future)
@@ -252,7 +443,9 @@ impl Engine {
             }
             let end = self.rows_until_a_window_ends(batch, begin);
             for window in &mut self.windows {
-                window.push_rows(batch, begin..end);
+                if window.reads(&batch.source) {
+                    window.push_rows(batch, begin..end, &mut out);
+                }
             }
             self.push_rows_to_patterns(batch, begin..end, &mut out);
             begin = end;
@@ -270,6 +463,9 @@ impl Engine {
         let rows = &batch.at[begin..];
         let mut count = rows.len();
         for window in &self.windows {
+            if !window.reads(&batch.source) {
+                continue;
+            }
             let end = window.next_end_after(rows[0]);
             count = rows[..count].partition_point(|at| at.as_millis() < end);
         }
@@ -317,6 +513,21 @@ impl Engine {
         out
     }
 
+    /// Says that no event will come at all: what waits is taken, what ends at or before the newest event is told,
+    /// and so is what a row pattern has found so far. Windows that reach beyond the newest event are not complete.
+    pub fn finish(&mut self) -> Vec<Output> {
+        let Some(newest) = self.newest else {
+            return Vec::new();
+        };
+        let mut out = self.advance_to(newest.after(Duration::from_millis(1)));
+        let before = out.len();
+        for window in &mut self.windows {
+            window.finish(&mut out);
+        }
+        self.metrics.outputs += (out.len() - before) as u64;
+        out
+    }
+
     fn release(&mut self, watermark: Timestamp, out: &mut Vec<Output>) {
         if watermark < self.watermark {
             return;
@@ -335,15 +546,43 @@ impl Engine {
         for window in &mut self.windows {
             window.advance_to(watermark, out);
         }
+        for join in &mut self.joins {
+            join.advance_to(watermark);
+        }
         self.advance_patterns(watermark, out);
         self.metrics.outputs += (out.len() - before) as u64;
     }
 
     /// Sends the next event in order of time through the rules.
-    fn run(&mut self, event: Event, out: &mut Vec<Output>) {
+    fn run(&mut self, mut event: Event, out: &mut Vec<Output>) {
+        for derive in &mut self.derives {
+            if *derive.source() == event.source {
+                derive.apply(&mut event, &self.tables);
+            }
+        }
         for window in &mut self.windows {
             window.advance_to(event.at, out);
-            window.push(&event);
+        }
+        for window in &mut self.windows {
+            if window.reads(&event.source) {
+                window.push(Row::Event(&event), out);
+            }
+        }
+        for join in &mut self.joins {
+            if join.reads(&event.source) {
+                join.advance_to(event.at);
+                join.push(Row::Event(&event), &self.tables, out);
+            }
+        }
+        for table in self.tables.values_mut() {
+            if table.follows.as_deref() == Some(&*event.source)
+                && let Some(schema) = self
+                    .sources
+                    .iter()
+                    .find(|source| source.shared_name() == &event.source)
+            {
+                table.follow(schema, &event);
+            }
         }
         self.advance_patterns(event.at, out);
         let Self {
@@ -381,7 +620,9 @@ impl Engine {
             partial_match_bytes: self.patterns.iter().map(|rule| rule.bytes() as u64).sum(),
             partial_matches_dropped: self.patterns.iter().map(|rule| rule.dropped).sum(),
             partial_matches_expired: self.patterns.iter().map(|rule| rule.expired).sum(),
-            window_events_dropped: self.windows.iter().map(|window| window.dropped).sum(),
+            window_events_dropped: self.windows.iter().map(|window| window.dropped()).sum(),
+            join_events_dropped: self.joins.iter().map(Join::dropped).sum(),
+            table_rows_dropped: self.tables.values().map(|table| table.dropped).sum(),
             ids_forgotten: self.dedup.forgotten,
             ..self.metrics.clone()
         }

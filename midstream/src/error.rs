@@ -11,10 +11,13 @@ pub enum Error {
     /// A rule or an event names a source that was not given to the builder.
     #[error("no source is called `{0}`; give its schema to Engine::builder().source(…)")]
     UnknownSource(String),
+    /// A rule or an enrichment names a table that was not given to the builder.
+    #[error("no table is called `{0}`; give it to Engine::builder().table(…)")]
+    UnknownTable(String),
     /// Two sources or two rules have one name.
     #[error("two {what} are called `{name}`; names are unique")]
     Repeated {
-        /// `sources` or `rules`.
+        /// `sources`, `rules`, `tables` or `fields`.
         what: &'static str,
         /// The name.
         name: String,
@@ -47,6 +50,9 @@ pub enum Error {
         /// What is wrong.
         cause: &'static str,
     },
+    /// A rule's condition or value cannot stand where it stands.
+    #[error("{0}")]
+    Misplaced(&'static str),
     /// A condition refers to a step that the pattern does not have.
     #[error("rule `{rule}`: a condition refers to step `{step}`, which the pattern does not have")]
     UnknownStep {
@@ -55,9 +61,9 @@ pub enum Error {
         /// The step asked for.
         step: String,
     },
-    /// A window's slide does not divide its size.
+    /// A window has too many panes: its size by the greatest time that divides size and slide.
     #[error(
-        "rule `{rule}`: a window of {size:?} cannot slide by {slide:?}: the size must be a multiple of the slide, at most {panes_max} times"
+        "rule `{rule}`: a window of {size:?} that slides by {slide:?} has more than {panes_max} panes; take times that share a larger divisor"
     )]
     Slide {
         /// The rule.

@@ -57,19 +57,29 @@
 mod aggregate;
 mod batch;
 mod dedup;
+mod derive;
 mod engine;
 mod error;
 mod event;
+mod expression;
+mod join;
 mod key;
 mod language;
 mod metrics;
+mod operator;
 mod output;
-mod panes;
 mod pattern;
 mod predicate;
+#[cfg(feature = "sql")]
+mod recognize;
 mod rule;
+mod select;
+#[cfg(feature = "sql")]
+mod sql;
 mod standardize;
+mod table;
 mod time;
+mod watermark;
 mod window;
 
 pub use aggregate::{Aggregate, Aggregates};
@@ -77,15 +87,26 @@ pub use batch::{Batch, Column};
 pub use engine::{Engine, EngineBuilder, HELD_MAX, IDS_MAX};
 pub use error::{Error, Result};
 pub use event::{EVENT_ID_BYTES_MAX, Event, FieldType, Schema, Value};
-pub use language::{DEPTH_MAX, Program, Standardize, TEXT_BYTES_MAX, parse_program, parse_rules};
+pub use expression::{Expr, aggregate, avg, count, earlier, field, max, min, sum};
+pub use join::{JOINED_MAX, JoinRule};
+pub use language::{
+    DEPTH_MAX, Enrich, Program, Standardize, TEXT_BYTES_MAX, parse_program, parse_rules,
+};
 pub use metrics::{DropReason, Metrics};
-pub use output::{Found, MatchId, MatchedStep, Output};
+pub use output::{Found, MatchId, MatchedStep, Output, Record};
 pub use pattern::{
     AfterMatch, Contiguity, Earlier, Element, Greed, Overflow, PartialLimits, Pattern, PatternRule,
     Step, Timeouts, all_of, any_of, group, step,
 };
 pub use predicate::{Comparison, Predicate, always, eq, ge, gt, le, lt, ne};
-pub use rule::{Emit, Having, Rule, SequenceRule, WindowRule};
-pub use standardize::Standardizer;
+#[cfg(feature = "sql")]
+pub use recognize::RecognizeRule;
+pub use rule::{Emit, Fill, Having, Rule, SequenceRule, WindowRule};
+pub use select::SelectRule;
+#[cfg(feature = "sql")]
+pub use sql::parse_sql;
+pub use standardize::{Over, Standardizer};
+pub use table::{TABLE_ROWS_MAX, Table};
 pub use time::Timestamp;
-pub use window::{KEYS_MAX, PANES_MAX};
+pub use watermark::Watermarks;
+pub use window::{DISTINCT_MAX, KEYS_MAX, PANES_MAX};

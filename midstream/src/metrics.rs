@@ -59,6 +59,12 @@ pub struct Metrics {
     pub partial_matches_expired: u64,
     /// Events that a window rule left out because it had too many keys.
     pub window_events_dropped: u64,
+    /// Events that a join let go because it held too many.
+    #[serde(default)]
+    pub join_events_dropped: u64,
+    /// Rows that tables let go because they had too many.
+    #[serde(default)]
+    pub table_rows_dropped: u64,
     /// Ids forgotten before their time; a duplicate of one would be taken.
     pub ids_forgotten: u64,
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use crate::aggregate::Aggregates;
@@ -49,6 +50,7 @@ pub struct Output {
     /// The match.
     pub id: MatchId,
     /// The key's value; none without a key.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<Value>,
     /// The first event, or the window's begin.
     pub first: Timestamp,
@@ -67,6 +69,36 @@ pub struct MatchedStep {
     pub events: Vec<Arc<str>>,
 }
 
+/// Named values, and the events that they come from where a rule tells of single events.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Record {
+    /// The events' ids, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<Arc<str>>,
+    /// The columns in order; none where a value is missing.
+    #[serde(serialize_with = "as_map")]
+    pub columns: Vec<(Arc<str>, Option<Value>)>,
+}
+
+impl Record {
+    /// The value of a column; none where it is missing.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        let mut columns = self.columns.iter();
+        columns.find(|(known, _)| **known == *name)?.1.as_ref()
+    }
+}
+
+fn as_map<S: Serializer>(
+    columns: &[(Arc<str>, Option<Value>)],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let mut map = serializer.serialize_map(Some(columns.len()))?;
+    for (name, value) in columns {
+        map.serialize_entry(name, value)?;
+    }
+    map.end()
+}
+
 /// What was found.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -80,4 +112,8 @@ pub enum Found {
     Timeout(Vec<MatchedStep>),
     /// A window's aggregates.
     Window(Aggregates),
+    /// Named values: of a window, of joined events, of a row.
+    Row(Record),
+    /// What a rule with [`Emit::Changes`](crate::Emit::Changes) told holds no more.
+    Over(Record),
 }

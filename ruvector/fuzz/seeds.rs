@@ -35,5 +35,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
         }
     }
+    for kind in [IndexKind::Exact, IndexKind::Hnsw] {
+        let path = folder.join(format!("{kind:?}-bits"));
+        let index = Index::bits(70).kind(kind).storage(Storage::File(path)).build()?;
+        let row = |id: u64| [id as u8, (id * 31) as u8, 3, 4, 5, 6, 7, 8, (id % 64) as u8];
+        for id in 0..40 {
+            index.upsert_bits(id, &row(id), Default::default())?;
+        }
+        index.snapshot()?;
+        index.upsert_bits(40, &row(40), Default::default())?;
+        index.delete(1)?;
+        index.flush()?;
+    }
     Ok(())
 }

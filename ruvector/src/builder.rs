@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::graph::Shape;
 use crate::index::Index;
 use crate::metric::Metric;
+use crate::vector::words;
 
 /// Most components of a vector.
 pub const DIM_MAX: usize = 65_536;
@@ -69,7 +70,8 @@ pub enum Quantization {
         subspaces: u16,
     },
     /// One bit a component, a 32nd of the originals: whether it is above the component's median, which
-    /// is trained like [`Quantization::Pq`]. Coarser still. Exact under [`Metric::Hamming`].
+    /// is trained like [`Quantization::Pq`]. Coarser still. Under [`Metric::Hamming`] vectors are bits
+    /// already: every index has this quantization there, whatever was asked for, and it is exact.
     Binary,
 }
 
@@ -158,6 +160,20 @@ pub(crate) struct Config {
 }
 
 impl Config {
+    /// Components that are kept beside the codes.
+    pub fn original_dim(&self) -> usize {
+        match self.metric {
+            Metric::Hamming => 0,
+            Metric::Cosine | Metric::Dot | Metric::L2 => self.dim,
+        }
+    }
+
+    /// Whether the options go together.
+    pub fn is_sound(&self) -> bool {
+        self.metric != Metric::Hamming
+            || (self.quantization == Quantization::Binary && !self.wants_lists())
+    }
+
     /// Whether `rows` rows are searched through a graph.
     pub fn wants_graph(&self, rows: usize) -> bool {
         let row_bytes = match self.quantization {
@@ -165,7 +181,7 @@ impl Config {
             Quantization::F16 => padded::<u16>(self.dim) * 2,
             Quantization::Int8 => padded::<i8>(self.dim),
             Quantization::Pq { subspaces } => subspaces.into(),
-            Quantization::Binary => padded::<u64>(self.dim.div_ceil(64)) * 8,
+            Quantization::Binary => words(self.dim) * 8,
         };
         match self.kind {
             IndexKind::Exact | IndexKind::Ivf | IndexKind::IvfPq => false,
@@ -321,7 +337,9 @@ impl IndexBuilder {
             })
         };
         within("dim", config.dim, 1..=DIM_MAX, "1..=65536")?;
-        if config.kind == IndexKind::IvfPq
+        if config.metric == Metric::Hamming {
+            config.quantization = Quantization::Binary;
+        } else if config.kind == IndexKind::IvfPq
             && !matches!(config.quantization, Quantization::Pq { .. })
         {
             let subspaces = config.dim.div_ceil(4) as u16;
@@ -350,6 +368,11 @@ impl IndexBuilder {
             "8..=4096",
         )?;
         within("threads", limits.threads, 1..=256, "1..=256")?;
+        if !config.is_sound() {
+            return Err(Error::Unsupported(
+                "inverted lists have no centres of bits: use IndexKind::Auto, Exact or Hnsw with Metric::Hamming",
+            ));
+        }
         match storage {
             Storage::Memory => Ok(Index::in_memory(config, limits)),
             Storage::File(path) => Index::open_or_create(&path, config, limits),

@@ -19,6 +19,26 @@ pub enum Error {
         /// Components of each vector of the index.
         want: usize,
     },
+    /// A row of packed bits has another length than the index's.
+    #[error(
+        "the row has {got} bytes, the index holds {bits} bits, which take {want}: pass eight bits a byte"
+    )]
+    BitBytes {
+        /// Bytes that were passed.
+        got: usize,
+        /// Bytes of each row of the index.
+        want: usize,
+        /// Bits of each row of the index.
+        bits: usize,
+    },
+    /// A row of packed bits has bits set past the last one.
+    #[error(
+        "the last byte of the row has bits set past bit {bits}: the lowest bit of a byte comes first, and what is left over is 0"
+    )]
+    BitsBeyond {
+        /// Bits of each row of the index.
+        bits: usize,
+    },
     /// A component is NaN or infinite.
     #[error("component {at} is {value}: only finite numbers can be compared")]
     NotFinite {
@@ -26,6 +46,14 @@ pub enum Error {
         at: usize,
         /// What stands there.
         value: f32,
+    },
+    /// A vector is so long that squared distances would overflow.
+    #[error("the vector has length {length:e}, the limit is {limit:e}: scale the vectors down")]
+    TooLong {
+        /// Its Euclidean length.
+        length: f64,
+        /// The greatest length.
+        limit: f64,
     },
     /// A vector without direction under [`Metric::Cosine`](crate::Metric::Cosine).
     #[error(

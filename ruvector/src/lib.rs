@@ -35,7 +35,7 @@
 //!
 //! # Limits
 //! [`DIM_MAX`] components, [`ROWS_MAX`] rows, [`PAYLOAD_BYTES_MAX`] a payload, [`FIELDS_MAX`]
-//! distinct payload fields, [`K_MAX`] neighbours. Files are little-endian and so are the machines
+//! distinct payload fields, [`K_MAX`] neighbours, vectors of length [`LENGTH_MAX`]. Files are little-endian and so are the machines
 //! that this crate compiles for.
 #![deny(unsafe_code)]
 
@@ -48,6 +48,7 @@ mod arrays;
 mod bits;
 mod builder;
 pub mod cache;
+mod changes;
 mod codes;
 mod embedder;
 mod error;
@@ -60,6 +61,12 @@ mod index;
 #[allow(unsafe_code, reason = "intrinsics")]
 mod kernel;
 mod lists;
+/// The locks of `shared`, which a test replaces by those of a scheduler.
+mod locks {
+    pub(crate) use std::sync::{
+        LockResult, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard,
+    };
+}
 mod lookup;
 mod metric;
 mod payload;
@@ -67,9 +74,11 @@ mod pool;
 mod random;
 pub mod retriever;
 mod search;
+mod shared;
 mod space;
 mod state;
 mod stats;
+mod vector;
 
 #[cfg(feature = "ndarray")]
 pub use arrays::Neighbours;
@@ -79,7 +88,7 @@ pub use builder::{
 pub use embedder::{BoxError, Embedder};
 pub use error::{Error, Result};
 pub use filter::{FILTER_BYTES_MAX, FILTER_DEPTH_MAX, Filter};
-pub use index::{Entry, Index};
+pub use index::{Entry, Index, LENGTH_MAX};
 pub use metric::Metric;
 pub use payload::{FIELDS_MAX, PAYLOAD_BYTES_MAX};
 pub use search::{EFFORT_DEFAULT, Hit, K_MAX, Search};

@@ -12,6 +12,7 @@ use std::borrow::Cow;
 use crate::bits::Bits;
 use crate::codes::Coded;
 use crate::codes::int8::{CodeSpace, Reach};
+use crate::codes::packed::PackedSpace;
 use crate::error::Result;
 use crate::exact;
 use crate::filter::Filter;
@@ -19,6 +20,7 @@ use crate::graph::{Guide, Scratch};
 use crate::pool::Pool;
 use crate::space::{FullSpace, Probe, Space};
 use crate::state::{State, with_space};
+use crate::vector::Vector;
 
 /// How many times dearer a row of a walk is than a row of a scan.
 const WALK_COST: usize = 2;
@@ -56,7 +58,7 @@ impl State {
     /// The nearest slots with their scores, the nearest first.
     pub fn nearest(
         &self,
-        vector: &[f32],
+        vector: &Vector,
         want: &Want<'_>,
         scratch: &mut Scratch,
     ) -> Result<Vec<(u32, f32)>> {
@@ -135,7 +137,11 @@ impl State {
         let full = FullSpace::new(&self.originals, self.config.metric);
         let items = pool.items();
         let mut ranked = Vec::with_capacity(items.len());
-        for (at, near) in items.iter().enumerate() {
+        if let Coded::Packed(_) = self.coded {
+            // Distances of bits are exact already.
+            ranked.extend(items.iter().map(|near| (near.slot(), near.distance)));
+        }
+        for (at, near) in items.iter().enumerate().skip(ranked.len()) {
             if let Some(later) = items.get(at + 2) {
                 full.fetch(later.slot());
             }
@@ -156,7 +162,7 @@ impl State {
     /// rows that cannot reach the score by the bound on their error.
     pub fn within(
         &self,
-        vector: &[f32],
+        vector: &Vector,
         min_score: f32,
         filter: Option<&Filter>,
     ) -> Result<Vec<(u32, f32)>> {
@@ -164,13 +170,20 @@ impl State {
         probe.set(vector);
         let metric = self.config.metric;
         let full = FullSpace::new(&self.originals, metric);
-        let reach = match &self.coded {
+        let mut reach = None;
+        let mut bits = None;
+        match &self.coded {
             Coded::Int8(codes) => {
                 CodeSpace::new(codes, metric).derive(&mut probe);
-                Some(Reach::new(&probe, codes, metric))
+                reach = Some(Reach::new(&probe, codes, metric));
             }
-            _ => None,
-        };
+            Coded::Packed(packed) => {
+                let space = PackedSpace::new(packed);
+                space.derive(&mut probe);
+                bits = Some(space);
+            }
+            _ => {}
+        }
         let mut found = Vec::new();
         let mut look = |slot: u32| {
             if let Some(reach) = &reach
@@ -178,7 +191,11 @@ impl State {
             {
                 return Ok(());
             }
-            let score = metric.score(full.distance(&probe.full, self.original(slot)?));
+            let distance = match &bits {
+                Some(bits) => bits.one(&probe, slot),
+                None => full.distance(&probe.full, self.original(slot)?),
+            };
+            let score = metric.score(distance);
             if score >= min_score {
                 found.push((slot, score));
             }

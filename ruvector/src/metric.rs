@@ -12,8 +12,9 @@ pub enum Metric {
     Dot,
     /// Squared Euclidean distance. The score is minus the distance, so 0 is best.
     L2,
-    /// Number of bits that differ. A component is a bit, set if it is above 0, and is stored as 0 or
-    /// 1. The score is minus the number.
+    /// Number of bits that differ, of vectors that are stored as bits and nothing else. They come in as
+    /// bits ([`Index::upsert_bits`](crate::Index::upsert_bits)), or as components that are above 0 where
+    /// the bit is set. The score is minus the number, exactly.
     Hamming,
 }
 

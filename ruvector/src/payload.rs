@@ -15,22 +15,23 @@ pub const PAYLOAD_BYTES_MAX: usize = 1 << 20;
 /// Most distinct field paths over all payloads of an index.
 pub const FIELDS_MAX: usize = 1024;
 
-/// One value of a column.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub(crate) enum Cell {
-    #[default]
-    Missing,
-    Null,
-    Bool(bool),
-    Number(f64),
-    /// Position in the column's dictionary.
-    Text(u32),
-}
+/// What a slot without a number has among a column's numbers: it is in no range.
+const NO_NUMBER: f64 = f64::NAN;
+/// Codes that are no position in a column's dictionary.
+pub(crate) const NO_CODE: u32 = u32::MAX;
+pub(crate) const NULL: u32 = u32::MAX - 1;
+pub(crate) const FALSE: u32 = u32::MAX - 2;
+pub(crate) const TRUE: u32 = u32::MAX - 3;
 
-/// The values of one field path, by slot; slots past the end have none.
+/// The values of one field path, by slot; slots past an end have none there.
+///
+/// Numbers lie apart from all else, so that a comparison reads an array of one type. A field is nearly
+/// always of one type, and then the other array is empty.
 #[derive(Debug, Default)]
 pub(crate) struct Column {
-    pub cells: Vec<Cell>,
+    pub numbers: Vec<f64>,
+    /// Null, booleans, and positions in the dictionary of texts.
+    pub codes: Vec<u32>,
     pub texts: Vec<Box<str>>,
     by_text: HashMap<Box<str>, u32>,
 }
@@ -49,6 +50,46 @@ impl Column {
     pub fn find(&self, text: &str) -> Option<u32> {
         self.by_text.get(text).copied()
     }
+
+    fn set(&mut self, slot: usize, leaf: &Value) {
+        let code = match leaf {
+            Value::Number(number) => {
+                if let Some(number) = number.as_f64() {
+                    put(&mut self.numbers, slot, number, NO_NUMBER);
+                }
+                return;
+            }
+            Value::Null => NULL,
+            Value::Bool(false) => FALSE,
+            Value::Bool(true) => TRUE,
+            Value::String(text) => self.text(text),
+            Value::Array(_) | Value::Object(_) => return,
+        };
+        put(&mut self.codes, slot, code, NO_CODE);
+    }
+
+    fn clear(&mut self, slot: usize) {
+        if let Some(number) = self.numbers.get_mut(slot) {
+            *number = NO_NUMBER;
+        }
+        if let Some(code) = self.codes.get_mut(slot) {
+            *code = NO_CODE;
+        }
+    }
+
+    fn heap_bytes(&self) -> usize {
+        let texts = self.texts.iter().map(|text| 2 * text.len() + 64);
+        self.numbers.capacity() * size_of::<f64>()
+            + self.codes.capacity() * size_of::<u32>()
+            + texts.sum::<usize>()
+    }
+}
+
+fn put<T: Copy>(values: &mut Vec<T>, slot: usize, value: T, none: T) {
+    if values.len() <= slot {
+        values.resize(slot + 1, none);
+    }
+    values[slot] = value;
 }
 
 /// A payload that was checked and encoded.
@@ -107,11 +148,19 @@ pub(crate) struct Payloads {
 }
 
 impl Payloads {
-    /// Checks that the fields of all payloads together fit, without keeping anything.
-    pub fn check<'p>(&self, payloads: impl IntoIterator<Item = &'p Encoded>) -> Result<()> {
+    /// Checks that the fields of all payloads together fit, without keeping anything. Returns the bytes
+    /// that their columns and places take at most when they are stored in slots below `slots`: a field that is new
+    /// to a late slot has a column for all the slots before.
+    pub fn check<'p>(
+        &self,
+        payloads: impl IntoIterator<Item = &'p Encoded>,
+        slots: usize,
+    ) -> Result<usize> {
         let mut fresh = BTreeSet::new();
+        let mut values = 0_usize;
         for payload in payloads {
             leaves(&payload.value, &mut String::new(), &mut |path, _| {
+                values += 1;
                 if !self.columns.contains_key(path) && !fresh.contains(path) {
                     fresh.insert(path.to_owned());
                 }
@@ -120,7 +169,13 @@ impl Payloads {
                 return Err(Error::TooManyFields { limit: FIELDS_MAX });
             }
         }
-        Ok(())
+        let cells = fresh.len().saturating_mul(slots).saturating_add(values);
+        let texts = match values {
+            0 => 0,
+            _ => slots.saturating_sub(self.texts.len()),
+        };
+        let texts = texts.saturating_mul(size_of::<Box<[u8]>>());
+        Ok(cells.saturating_mul(size_of::<f64>()).saturating_add(texts))
     }
 
     /// Stores the payload of a slot that had none.
@@ -139,20 +194,9 @@ impl Payloads {
             if !columns.contains_key(path) {
                 columns.insert(path.to_owned(), Column::default());
             }
-            let Some(column) = columns.get_mut(path) else {
-                return;
-            };
-            let cell = match leaf {
-                Value::Null => Cell::Null,
-                Value::Bool(b) => Cell::Bool(*b),
-                Value::Number(n) => n.as_f64().map_or(Cell::Missing, Cell::Number),
-                Value::String(s) => Cell::Text(column.text(s)),
-                Value::Array(_) | Value::Object(_) => return,
-            };
-            if column.cells.len() <= slot {
-                column.cells.resize(slot + 1, Cell::Missing);
+            if let Some(column) = columns.get_mut(path) {
+                column.set(slot, leaf);
             }
-            column.cells[slot] = cell;
         });
     }
 
@@ -164,9 +208,7 @@ impl Payloads {
             *text = Box::default();
         }
         for column in self.columns.values_mut() {
-            if let Some(cell) = column.cells.get_mut(slot) {
-                *cell = Cell::Missing;
-            }
+            column.clear(slot);
         }
     }
 
@@ -189,19 +231,8 @@ impl Payloads {
     }
 
     pub fn heap_bytes(&self) -> usize {
-        let cells: usize = self
-            .columns
-            .values()
-            .map(|column| {
-                column.cells.capacity() * size_of::<Cell>()
-                    + column
-                        .texts
-                        .iter()
-                        .map(|text| 2 * text.len() + 64)
-                        .sum::<usize>()
-            })
-            .sum();
-        self.bytes + self.texts.capacity() * size_of::<Box<[u8]>>() + cells
+        let columns: usize = self.columns.values().map(Column::heap_bytes).sum();
+        self.bytes + self.texts.capacity() * size_of::<Box<[u8]>>() + columns
     }
 }
 

@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::filter::Filter;
 use crate::index::Index;
 use crate::lookup::Want;
+use crate::metric::Metric;
 
 /// A vector that was found.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,12 +19,20 @@ pub struct Hit {
     pub payload: Option<Value>,
 }
 
+/// What is looked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Query<'a> {
+    Floats(&'a [f32]),
+    /// Eight a byte.
+    Bits(&'a [u8]),
+}
+
 /// A search that is being described; [`Search::run`] does it.
 #[derive(Debug, Clone)]
 #[must_use = "a search does nothing until `run`"]
 pub struct Search<'a> {
     pub(crate) index: &'a Index,
-    pub(crate) query: &'a [f32],
+    pub(crate) query: Query<'a>,
     pub(crate) k: usize,
     pub(crate) filter: Option<Filter>,
     pub(crate) effort: usize,
@@ -69,7 +78,8 @@ impl Search<'_> {
     ///
     /// # Errors
     /// [`Error::ZeroK`], [`Error::Option`] for `k` over [`K_MAX`], [`Error::Dimension`], [`Error::NotFinite`],
-    /// [`Error::ZeroVector`]; [`Error::Corrupt`] if a mapped original does not match its checksum.
+    /// [`Error::ZeroVector`], for bits [`Error::BitBytes`], [`Error::BitsBeyond`] and [`Error::Unsupported`];
+    /// [`Error::Corrupt`] if a mapped original does not match its checksum.
     pub fn run(self) -> Result<Vec<Hit>> {
         if self.k == 0 {
             return Err(Error::ZeroK);
@@ -81,13 +91,15 @@ impl Search<'_> {
                 allowed: "1..=100000",
             });
         }
+        let usual = match self.index.metric() {
+            // Distances of bits are exact.
+            Metric::Hamming => self.k,
+            _ => self.index.quantization().rerank(self.k),
+        };
         let want = Want {
             k: self.k,
             effort: self.effort.min(2 * K_MAX),
-            rerank: self
-                .rerank
-                .unwrap_or_else(|| self.index.quantization().rerank(self.k))
-                .min(2 * K_MAX),
+            rerank: self.rerank.unwrap_or(usual).min(2 * K_MAX),
             filter: self.filter.as_ref(),
             min_score: self.min_score,
         };

@@ -5,6 +5,7 @@ use crate::codes::int8::Scale;
 use crate::codes::pq::PARTS;
 use crate::kernel::{Kernels, kernels, prefetch};
 use crate::metric::Metric;
+use crate::vector::Vector;
 
 /// What is compared with stored rows: a query, or a row on its way in.
 #[derive(Debug, Default)]
@@ -19,11 +20,19 @@ pub(crate) struct Probe {
 }
 
 impl Probe {
-    /// Makes it stand for `vector`, already normalised where the metric asks for it.
-    pub fn set(&mut self, vector: &[f32]) {
-        self.full.clear();
-        self.full.extend_from_slice(vector);
-        self.full.resize(padded::<f32>(vector.len()), 0.0);
+    /// Makes it stand for a vector that was checked.
+    pub fn set(&mut self, vector: &Vector) {
+        match vector {
+            Vector::Floats(floats) => {
+                self.full.clear();
+                self.full.extend_from_slice(floats);
+                self.full.resize(padded::<f32>(floats.len()), 0.0);
+            }
+            Vector::Bits(words) => {
+                self.bits.clear();
+                self.bits.extend_from_slice(words);
+            }
+        }
     }
 }
 

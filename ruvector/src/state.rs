@@ -16,12 +16,13 @@ use crate::file::blocks::Blocks;
 use crate::graph::{Change, Graph};
 use crate::lists::Lists;
 use crate::payload::{Encoded, Payloads};
+use crate::vector::{Vector, words};
 
-/// A vector that was checked and, where the metric asks for it, normalised.
+/// A row that was checked.
 #[derive(Debug, Clone)]
 pub(crate) struct Row {
     pub id: u64,
-    pub vector: Box<[f32]>,
+    pub vector: Vector,
     pub payload: Encoded,
 }
 
@@ -32,6 +33,7 @@ pub(crate) struct State {
     pub by_id: HashMap<u64, u32>,
     /// Slots that searches may return; the others were deleted, replaced, or not published yet.
     pub live: Bits,
+    /// Rows of no components under Hamming, where the codes are the vectors.
     pub originals: Arena<f32>,
     /// Checksums of the mapped originals that were not verified when the file was opened.
     pub blocks: Option<Blocks>,
@@ -43,8 +45,6 @@ pub(crate) struct State {
 
 /// What is next to be written.
 pub(crate) enum Plan {
-    /// All rows can be found.
-    Done,
     /// Codes from a new training.
     Codes(Coded),
     /// Lists from a new training.
@@ -59,7 +59,7 @@ pub(crate) enum Plan {
 /// Runs an expression with `space` as rows that are exact enough to be linked by.
 macro_rules! with_build_space {
     ($state:expr, $space:ident => $body:expr) => {{
-        use crate::codes::{Coded, half::HalfSpace, int8::CodeSpace};
+        use crate::codes::{Coded, half::HalfSpace, int8::CodeSpace, packed::PackedSpace};
         let metric = $state.config.metric;
         match &$state.coded {
             Coded::Half(halves) => {
@@ -68,6 +68,10 @@ macro_rules! with_build_space {
             }
             Coded::Int8(codes) => {
                 let $space = &CodeSpace::new(codes, metric);
+                $body
+            }
+            Coded::Packed(packed) => {
+                let $space = &PackedSpace::new(packed);
                 $body
             }
             Coded::Full | Coded::Binary(_) | Coded::Pq(_) => {
@@ -113,7 +117,7 @@ impl State {
             ids: Vec::new(),
             by_id: HashMap::new(),
             live: Bits::default(),
-            originals: Arena::new(padded::<f32>(config.dim)),
+            originals: Arena::new(padded::<f32>(config.original_dim())),
             blocks: None,
             coded: Coded::new(&config),
             graph: None,
@@ -160,8 +164,18 @@ impl State {
         for row in rows {
             self.ids.push(row.id);
             self.live.push(Bit::Zero);
-            self.originals.push(&row.vector);
-            self.coded.push(&row.vector);
+            match (&row.vector, &mut self.coded) {
+                (Vector::Bits(words), Coded::Packed(packed)) => {
+                    packed.rows.push(words);
+                    self.originals.push(&[]);
+                }
+                (Vector::Floats(floats), coded) => {
+                    self.originals.push(floats);
+                    coded.push(floats);
+                }
+                // Bits come in under Hamming only, whose codes are packed.
+                (Vector::Bits(_), _) => {}
+            }
         }
         first
     }
@@ -174,43 +188,44 @@ impl State {
             .flatten()
     }
 
-    /// What is next to be done for rows that were staged: trainings, then links or lists.
-    pub fn plan(&self, threads: usize) -> Plan {
+    /// What is next to be done for rows that were staged: trainings, then links or lists. None when
+    /// all rows can be found.
+    pub fn plan(&self, threads: usize) -> Option<Plan> {
         let slots = self.slots();
         let Config { dim, shape, .. } = self.config;
         if let Some(coded) = self.trained_anew() {
-            return Plan::Codes(coded);
+            return Some(Plan::Codes(coded));
         }
         if self.config.wants_lists() {
             let trained = self.lists.as_ref().map_or(0, |lists| lists.trained);
             return match &self.lists {
                 _ if codes::wants_training(slots, trained) => {
-                    Plan::Lists(Lists::train(&self.originals, dim, shape.seed, threads))
+                    let lists = Lists::train(&self.originals, dim, shape.seed, threads);
+                    Some(Plan::Lists(lists))
                 }
                 Some(lists) if lists.slots() < slots => {
-                    Plan::Members(lists.plan(&self.originals, threads))
+                    Some(Plan::Members(lists.plan(&self.originals, threads)))
                 }
-                _ => Plan::Done,
+                _ => None,
             };
         }
         with_build_space!(self, space => match &self.graph {
             Some(graph) if graph.nodes() < slots => {
                 let last = slots.min(graph.nodes() + graph.batch());
-                Plan::Batch(graph.plan(space, graph.nodes() as u32..last as u32, threads))
+                Some(Plan::Batch(graph.plan(space, graph.nodes() as u32..last as u32, threads)))
             }
             None if self.config.wants_graph(slots) => {
                 let mut graph = Graph::new(shape);
                 graph.grow(space, slots, threads);
-                Plan::Whole(graph)
+                Some(Plan::Whole(graph))
             }
-            Some(_) | None => Plan::Done,
+            Some(_) | None => None,
         })
     }
 
-    /// Writes what was planned; whether there may be more to plan.
-    pub fn apply(&mut self, plan: Plan) -> More {
+    /// Writes what was planned.
+    pub fn apply(&mut self, plan: Plan) {
         match plan {
-            Plan::Done => return More::No,
             Plan::Batch(change) => {
                 if let Some(graph) = &mut self.graph {
                     graph.apply(change);
@@ -225,7 +240,6 @@ impl State {
                 }
             }
         }
-        More::Maybe
     }
 
     /// Lets searches see rows that were staged from `first` on, in the place of what their ids had.
@@ -242,11 +256,8 @@ impl State {
     /// All three steps, where nobody else reads.
     pub fn upsert(&mut self, rows: &[Row], threads: usize) {
         let first = self.stage(rows);
-        loop {
-            let plan = self.plan(threads);
-            if self.apply(plan) == More::No {
-                break;
-            }
+        while let Some(plan) = self.plan(threads) {
+            self.apply(plan);
         }
         self.publish(first, rows);
     }
@@ -277,7 +288,7 @@ impl State {
             let id = self.ids[*old as usize];
             let row = Row {
                 id,
-                vector: self.original(*old)?[..self.config.dim].into(),
+                vector: self.vector(*old)?,
                 payload: Encoded::parse(self.payloads.text(*old)).unwrap_or_default(),
             };
             let rows = std::slice::from_ref(&row);
@@ -326,6 +337,15 @@ impl State {
         Ok(self.originals.row(slot))
     }
 
+    /// The vector of a slot, as it came in.
+    pub fn vector(&self, slot: u32) -> Result<Vector> {
+        let dim = self.config.dim;
+        Ok(match &self.coded {
+            Coded::Packed(packed) => Vector::Bits(packed.rows.row(slot)[..words(dim)].into()),
+            _ => Vector::Floats(self.original(slot)?[..dim].into()),
+        })
+    }
+
     pub fn payload(&self, slot: u32) -> Option<Value> {
         self.payloads.get(slot)
     }
@@ -335,12 +355,5 @@ impl State {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Found {
     Yes,
-    No,
-}
-
-/// Whether rows may still be without links.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum More {
-    Maybe,
     No,
 }

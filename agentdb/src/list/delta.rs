@@ -11,9 +11,13 @@ use super::error::ListError;
 use super::id::Id;
 use super::log::{DeleteRun, InsertRun, Log, Way};
 use super::version::{Seen, Version};
-use super::wire::{Reader, put, put_near};
+use crate::ReplicaId;
+use crate::bytes::{Reader, put, put_near};
 
-const FORMAT: u8 = 1;
+/// Replicas are numbers alone.
+const FORMAT_NUMBERS: u8 = 1;
+/// Replicas are numbers and incarnations.
+const FORMAT_INCARNATIONS: u8 = 2;
 
 const LEFT_NONE: u8 = 0;
 const LEFT_BEFORE: u8 = 1;
@@ -35,7 +39,7 @@ pub(super) struct Section {
 #[derive(Clone, Debug)]
 pub(super) struct Delta<'a> {
     /// Each replica that the delta names; the first ones are those of `sections`.
-    pub(super) table: Vec<u64>,
+    pub(super) table: Vec<ReplicaId>,
     pub(super) sections: Vec<Section>,
     /// For each section: the ranges of its letters that have no text, in order, not overlapping.
     pub(super) gone: Vec<Vec<(u32, u32)>>,
@@ -121,10 +125,19 @@ pub(super) fn write(logs: &[Log], beyond: &Version) -> Vec<u8> {
         .collect();
 
     let mut out = Vec::with_capacity(64);
-    out.push(FORMAT);
+    let replicas = table.order.iter().map(|at| logs[*at as usize].replica);
+    let plain = replicas.clone().all(|replica| replica.incarnation() == 0);
+    out.push(if plain {
+        FORMAT_NUMBERS
+    } else {
+        FORMAT_INCARNATIONS
+    });
     put(&mut out, table.order.len() as u64);
-    for index in &table.order {
-        put(&mut out, logs[*index as usize].replica);
+    for replica in replicas {
+        put(&mut out, replica.get());
+        if !plain {
+            put(&mut out, u64::from(replica.incarnation()));
+        }
     }
     put(&mut out, sections.len() as u64);
     for section in &sections {
@@ -245,13 +258,19 @@ fn write_deletes(out: &mut Vec<u8>, sections: &[Section], replicas: usize) {
 /// Reads a delta. Nothing is allocated that the bytes do not pay for.
 pub(super) fn read(bytes: &[u8]) -> Result<Delta<'_>, ListError> {
     let mut reader = Reader::new(bytes);
-    if reader.byte()? != FORMAT {
-        return Err(reader.wrong("it is of another format, or no delta"));
-    }
+    let plain = match reader.byte()? {
+        FORMAT_NUMBERS => true,
+        FORMAT_INCARNATIONS => false,
+        _ => return Err(reader.wrong("it is of another format, or no delta")),
+    };
     let replicas = reader.count(1)?;
     let mut table = Vec::with_capacity(replicas);
     for _ in 0..replicas {
-        table.push(reader.number()?);
+        let replica = ReplicaId::new(reader.number()?);
+        table.push(match plain {
+            true => replica,
+            false => replica.with_incarnation(reader.small()?),
+        });
     }
     let mut sorted = table.clone();
     sorted.sort_unstable();

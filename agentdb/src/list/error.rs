@@ -33,3 +33,12 @@ pub enum ListError {
         cause: &'static str,
     },
 }
+
+impl From<crate::bytes::Malformed> for ListError {
+    fn from(malformed: crate::bytes::Malformed) -> Self {
+        Self::Malformed {
+            offset: malformed.offset,
+            cause: malformed.cause,
+        }
+    }
+}

@@ -2,6 +2,7 @@
 
 use super::id::Id;
 use super::letters::Letters;
+use crate::ReplicaId;
 
 /// Letters that were inserted left to right: the first with this left neighbour, each other one after the
 /// one before it, and all with the same right neighbour.
@@ -53,7 +54,7 @@ impl DeleteRun {
 /// What one replica did.
 #[derive(Clone, Debug)]
 pub(super) struct Log {
-    pub(super) replica: u64,
+    pub(super) replica: ReplicaId,
     pub(super) letters: Letters,
     pub(super) inserts: Vec<InsertRun>,
     pub(super) inserted: u32,
@@ -62,7 +63,7 @@ pub(super) struct Log {
 }
 
 impl Log {
-    pub(super) fn new(replica: u64) -> Self {
+    pub(super) fn new(replica: ReplicaId) -> Self {
         Self {
             replica,
             letters: Letters::default(),

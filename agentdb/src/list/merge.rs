@@ -6,6 +6,7 @@ use super::id::Id;
 use super::log::{DeleteRun, InsertRun, Log};
 use super::order::{Plan, plan};
 use super::{LETTERS_MAX, List};
+use crate::ReplicaId;
 
 /// How many deltas may wait for what they build upon.
 pub const WAITING_DELTAS_MAX: usize = 1_024;
@@ -46,6 +47,16 @@ impl List {
     /// How many deltas wait for what they build upon, and their bytes.
     pub fn waiting(&self) -> (usize, usize) {
         (self.waiting.len(), self.waiting_bytes)
+    }
+
+    /// Whether bytes can be read as a delta.
+    pub(crate) fn check(delta: &[u8]) -> Result<(), ListError> {
+        delta::read(delta).map(drop)
+    }
+
+    /// The deltas that wait.
+    pub(crate) fn waiting_deltas(&self) -> impl Iterator<Item = &[u8]> {
+        self.waiting.iter().map(|delta| &**delta)
     }
 
     fn wait(&mut self, bytes: &[u8]) -> Result<(), ListError> {
@@ -203,7 +214,7 @@ impl List {
     }
 
     /// The index of a replica, which is given one where it has none.
-    fn index_of(&mut self, replica: u64) -> u32 {
+    pub(super) fn index_of(&mut self, replica: ReplicaId) -> u32 {
         let next = self.logs.len() as u32;
         let index = *self.indices.entry(replica).or_insert(next);
         if index == next {

@@ -56,7 +56,6 @@ mod order;
 mod snapshot;
 mod tree;
 mod version;
-mod wire;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -78,9 +77,11 @@ pub const LETTERS_MAX: usize = 1 << 24;
 /// A list of letters that merges with its copies. See the [module](self) for how.
 #[derive(Clone, Debug)]
 pub struct List {
-    /// What each replica did. The first is this one.
+    /// What each replica did.
     logs: Vec<Log>,
-    indices: BTreeMap<u64, u32>,
+    /// Which of them is this one.
+    own: u32,
+    indices: BTreeMap<ReplicaId, u32>,
     tree: Tree,
     /// All letters, deleted ones included.
     letters: usize,
@@ -92,8 +93,9 @@ impl List {
     /// An empty list on this replica.
     pub fn new(replica: ReplicaId) -> Self {
         Self {
-            logs: vec![Log::new(replica.get())],
-            indices: BTreeMap::from([(replica.get(), 0)]),
+            logs: vec![Log::new(replica)],
+            own: 0,
+            indices: BTreeMap::from([(replica, 0)]),
             tree: Tree::new(),
             letters: 0,
             waiting: VecDeque::new(),
@@ -103,7 +105,12 @@ impl List {
 
     /// The replica whose edits [`insert`](Self::insert) and [`delete`](Self::delete) make.
     pub fn replica(&self) -> ReplicaId {
-        ReplicaId::new(self.logs[0].replica)
+        self.logs[self.own as usize].replica
+    }
+
+    /// Makes further edits those of another replica: of the store that has read this list, say.
+    pub fn write_as(&mut self, replica: ReplicaId) {
+        self.own = self.index_of(replica);
     }
 
     /// The number of letters (Unicode scalar values).
@@ -165,10 +172,11 @@ impl List {
             }
         };
         let right = self.tree.right_of(place).map_or(Id::NONE, |(id, _)| id);
-        let log = &mut self.logs[0];
-        let first = Id::new(0, log.inserted);
+        let own = self.own;
+        let log = &mut self.logs[own as usize];
+        let first = Id::new(own, log.inserted);
         log.letters.push_str(text);
-        log.push_insert(0, count as u32, left, right);
+        log.push_insert(own, count as u32, left, right);
         self.tree.insert(place, first, count as u32);
         self.letters += count;
         Ok(())
@@ -186,7 +194,8 @@ impl List {
         if end > self.len() {
             return Err(self.behind_the_end(end));
         }
-        let deletions = self.logs[0].deleted as usize + count;
+        let own = self.own as usize;
+        let deletions = self.logs[own].deleted as usize + count;
         if deletions > LETTERS_MAX {
             return Err(ListError::Limit {
                 what: "deletions of one replica",
@@ -198,7 +207,7 @@ impl List {
         while rest > 0 {
             let place = self.tree.at_position(position as u32);
             let (first, taken, _) = self.tree.delete(place, rest);
-            self.logs[0].push_delete(first, Way::Up, taken);
+            self.logs[own].push_delete(first, Way::Up, taken);
             rest -= taken;
         }
         Ok(())

@@ -18,7 +18,7 @@ pub(super) struct Seen {
 /// copies know together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Version {
-    pub(super) seen: BTreeMap<u64, Seen>,
+    pub(super) seen: BTreeMap<ReplicaId, Seen>,
 }
 
 impl Version {
@@ -29,7 +29,7 @@ impl Version {
 
     /// How many letters of a replica were seen, and how many of its deletions.
     pub fn seen(&self, replica: ReplicaId) -> (u32, u32) {
-        let seen = self.of(replica.get());
+        let seen = self.of(replica);
         (seen.inserted, seen.deleted)
     }
 
@@ -50,7 +50,12 @@ impl Version {
         })
     }
 
-    pub(super) fn of(&self, replica: u64) -> Seen {
+    /// Sees so many letters and deletions of a replica.
+    pub(crate) fn see(&mut self, replica: ReplicaId, inserted: u32, deleted: u32) {
+        self.seen.insert(replica, Seen { inserted, deleted });
+    }
+
+    pub(super) fn of(&self, replica: ReplicaId) -> Seen {
         self.seen.get(&replica).copied().unwrap_or_default()
     }
 }

@@ -102,7 +102,7 @@ fn a_damaged_document_is_named_and_the_others_are_still_read() {
     Connection::open(&path)
         .unwrap()
         .execute(
-            "UPDATE agent_state SET crdt_json = '{' WHERE agent_id = 'R1'",
+            "UPDATE agent_state SET crdt = x'00' WHERE agent_id = 'R1'",
             [],
         )
         .unwrap();

@@ -7,6 +7,7 @@
     reason = "tests"
 )]
 
+mod causal;
 mod crash;
 mod files;
 mod list;
@@ -17,7 +18,7 @@ mod queries;
 mod refusals;
 mod transactions;
 
-use agentdb::{AgentDb, Field, Options, ReplicaId, Schema, Timestamp};
+use agentdb::{AgentDb, Field, Options, ReplicaId, Schema, Stamp, Timestamp};
 
 /// The schema of the tests: one field of each kind.
 fn robot() -> Schema {
@@ -38,6 +39,10 @@ fn options(replica: u64) -> Options {
 
 fn store(replica: u64) -> AgentDb {
     AgentDb::in_memory(options(replica)).unwrap()
+}
+
+fn stamp(millis: i64) -> Stamp {
+    Stamp::at(at(millis))
 }
 
 fn at(millis: i64) -> Timestamp {

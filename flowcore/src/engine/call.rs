@@ -4,14 +4,17 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::Deployed;
+use crate::definition::Priority;
 use crate::journal::StateWrite;
-use crate::plan::Plan;
-use crate::run::{Place, RunId};
+use crate::plan::{Dispatch, Kind, Step, Tier};
+use crate::run::{Origin, Place, RunId};
 use crate::time::Timestamp;
 
 /// Names one attempt of one step; hand it back with the result.
@@ -103,15 +106,16 @@ pub(crate) enum Handler {
 #[derive(Clone)]
 pub struct Call {
     pub(crate) token: Token,
-    pub(crate) plan: Arc<Plan>,
+    pub(crate) deployed: Arc<Deployed>,
     pub(crate) block: u32,
-    pub(crate) path: Arc<str>,
-    pub(crate) action: Arc<str>,
+    pub(crate) path: Option<Arc<str>>,
     pub(crate) params: Value,
-    pub(crate) input: Arc<Value>,
-    pub(crate) started_at: Timestamp,
+    pub(crate) origin: Arc<Origin>,
     pub(crate) deadline: Option<Timestamp>,
-    pub(crate) handler: Handler,
+    /// Who does it instead, because it belongs on another tier.
+    pub(crate) placed: Option<Handler>,
+    pub(crate) gpu: bool,
+    pub(crate) epoch: u64,
 }
 
 /// What a driver must do with a [`Call`].
@@ -130,9 +134,47 @@ impl Call {
         self.token
     }
 
+    fn plan_step(&self) -> Option<&Step> {
+        self.deployed.plan.step(self.block, self.token.at.step)
+    }
+
+    pub(crate) fn dispatch(&self) -> Option<&Dispatch> {
+        self.plan_step()?.dispatch.as_deref()
+    }
+
     /// Name of the action.
     pub fn action(&self) -> &str {
-        &self.action
+        match self.plan_step().map(|step| &step.kind) {
+            Some(Kind::Action { action, .. }) => action,
+            _ => "",
+        }
+    }
+
+    /// On whose account the run goes.
+    pub fn tenant(&self) -> Option<&str> {
+        self.origin.tenant.as_deref()
+    }
+
+    /// How urgent it is; a driver with a queue of its own serves the most urgent first.
+    pub fn priority(&self) -> Priority {
+        self.dispatch()
+            .map_or(Priority::Normal, |dispatch| dispatch.priority)
+    }
+
+    /// Where it belongs, when its step says how much latency it bears.
+    pub fn tier(&self) -> Option<Tier> {
+        self.dispatch()?.tier
+    }
+
+    /// Whether it may use a GPU of the engine's budget.
+    pub fn has_gpu(&self) -> bool {
+        self.gpu
+    }
+
+    /// The epoch of the engine that hands it out (see [`crate::Engine::lease`]): whoever does the
+    /// work elsewhere refuses a call with an older epoch than the newest that it has seen.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
     }
 
     /// The step's parameters, interpolated.
@@ -142,7 +184,7 @@ impl Call {
 
     /// The data of the run's trigger.
     pub fn input(&self) -> &Value {
-        &self.input
+        &self.origin.input
     }
 
     /// The run.
@@ -152,25 +194,28 @@ impl Call {
 
     /// Name of the workflow.
     pub fn workflow(&self) -> &str {
-        &self.plan.definition.name
+        &self.deployed.plan.definition.name
     }
 
     /// The step's id.
     pub fn step(&self) -> &str {
-        self.plan
-            .step(self.block, self.token.at.step)
-            .map_or("", |step| &step.id)
+        self.plan_step().map_or("", |step| &step.id)
     }
 
     /// Path of the steps around this one, with iterations and a slash at the end, such as
     /// `pens[3]/`; empty at the top.
     pub fn path(&self) -> &str {
-        &self.path
+        self.path.as_deref().unwrap_or_default()
     }
 
     /// 1 for the first attempt.
     pub fn attempt(&self) -> u32 {
         self.token.at.attempt
+    }
+
+    /// Longest time of one attempt.
+    pub fn timeout(&self) -> Option<Duration> {
+        self.plan_step()?.timeout
     }
 
     /// When the attempt counts as failed.
@@ -180,15 +225,17 @@ impl Call {
 
     /// The same text for every attempt of this step in this run, also after a crash, and for no
     /// other: hand it to the outside world so that it can suppress a repetition. SHA-256 over
-    /// workflow, definition, run, step path and iteration; 32 hexadecimal digits.
+    /// tenant, workflow, definition, run, step path and iteration; 32 hexadecimal digits.
     pub fn idempotency_key(&self) -> String {
         let mut hash = Sha256::new();
+        let plan = &self.deployed.plan;
         let parts = [
-            self.plan.definition.name.as_str(),
-            &self.plan.hash.to_string(),
+            self.tenant().unwrap_or_default(),
+            plan.definition.name.as_str(),
+            &plan.hash.to_string(),
             &self.token.run.to_string(),
-            &self.started_at.as_millis().to_string(),
-            &self.path,
+            &self.origin.started_at.as_millis().to_string(),
+            self.path(),
             self.step(),
         ];
         for part in parts {
@@ -203,12 +250,22 @@ impl Call {
             .collect()
     }
 
+    fn handler(&self) -> Option<&Handler> {
+        let own = || self.deployed.handler(self.block, self.token.at.step);
+        self.placed.as_ref().or_else(own)
+    }
+
+    /// Whether [`perform`](Self::perform) returns at once, with a future.
+    pub fn is_async(&self) -> bool {
+        matches!(self.handler(), Some(Handler::Async(_)))
+    }
+
     /// Runs the action that was registered under the call's name.
     pub fn perform(&self) -> Work {
-        match &self.handler {
-            Handler::Sync(action) => Work::Ready(action(self)),
-            Handler::Async(action) => Work::Pending(action(self.clone())),
-            Handler::External => Work::External,
+        match self.handler() {
+            Some(Handler::Sync(action)) => Work::Ready(action(self)),
+            Some(Handler::Async(action)) => Work::Pending(action(self.clone())),
+            Some(Handler::External) | None => Work::External,
         }
     }
 }
@@ -217,7 +274,7 @@ impl fmt::Debug for Call {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("Call")
             .field("token", &self.token)
-            .field("action", &self.action)
+            .field("action", &self.action())
             .field("step", &self.step())
             .field("params", &self.params)
             .finish_non_exhaustive()

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::Engine;
+use super::{AuditAct, Engine};
 use crate::error::{Error, Result};
 use crate::journal::Journal;
 use crate::run::{Decision, Event, Mail, RunId};
@@ -23,6 +23,7 @@ impl<J: Journal> Engine<J> {
     ) -> Result<()> {
         self.ensure_recovered(now)?;
         self.live(run)?;
+        self.audit(AuditAct::Signalled, Some(run), name, now);
         let event = Event::Signal {
             name: name.to_owned(),
             key: key.map(str::to_owned),
@@ -89,6 +90,10 @@ impl<J: Journal> Engine<J> {
                 message: format!("step `{step}` does not wait for a decision"),
             });
         }
+        if let Event::Decide { decision, .. } = &event {
+            let note = format!("{step}: {} by {}", decision.verdict.name(), decision.by);
+            self.audit(AuditAct::Decided, Some(run), &note, now);
+        }
         self.queue.push_back((run, event, Vec::new()));
         Ok(())
     }
@@ -99,7 +104,13 @@ impl<J: Journal> Engine<J> {
     /// [`Error::UnknownRun`] when no such run is live.
     pub fn cancel(&mut self, run: RunId, reason: &str, now: Timestamp) -> Result<()> {
         self.ensure_recovered(now)?;
+        if self.parked.contains_key(&run) {
+            self.audit(AuditAct::Cancelled, Some(run), reason, now);
+            self.drop_parked(run, reason, now);
+            return Ok(());
+        }
         self.live(run)?;
+        self.audit(AuditAct::Cancelled, Some(run), reason, now);
         self.queue.push_back((
             run,
             Event::Cancel {

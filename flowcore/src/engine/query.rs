@@ -1,13 +1,13 @@
 //! Looking at runs.
 
 use std::cmp::Reverse;
-
-use serde_json::Value;
+use std::sync::Arc;
 
 use super::{Engine, run_key, space};
 use crate::error::{Error, Result};
 use crate::journal::{Journal, Op};
-use crate::run::{RunId, RunInfo, RunStatus, StepInfo};
+use crate::plan::Workflow;
+use crate::run::{RunId, RunInfo, StepInfo};
 use crate::time::Timestamp;
 
 impl<J: Journal> Engine<J> {
@@ -18,7 +18,10 @@ impl<J: Journal> Engine<J> {
 
     /// Whether a call of [`step`](Self::step) would do something without time passing.
     pub fn has_work(&self) -> bool {
-        !self.queue.is_empty() || !self.commands.is_empty() || !self.batch.ops.is_empty()
+        !self.queue.is_empty()
+            || !self.commands.is_empty()
+            || !self.batch.ops.is_empty()
+            || self.holds_work_that_may_go()
     }
 
     /// Where a run stands, live or ended.
@@ -31,6 +34,20 @@ impl<J: Journal> Engine<J> {
         }
         if let Some(info) = self.parked.get(&run) {
             return Ok(info.clone());
+        }
+        if let Some(ended) = self.unkept.iter().find(|ended| ended.id == run) {
+            return Ok(RunInfo {
+                id: run,
+                workflow: ended.plan.definition.name.clone(),
+                definition: ended.plan.hash,
+                status: ended.status,
+                started_at: ended.started_at,
+                ended_at: Some(ended.ended_at),
+                output: ended.output.clone(),
+                failure: ended.failure.clone(),
+                key: None,
+                tenant: None,
+            });
         }
         // An end that the next step() will commit is already true.
         let pending = self.batch.ops.iter().find_map(|op| match op {
@@ -55,11 +72,7 @@ impl<J: Journal> Engine<J> {
     /// Every run that has not ended, by ascending number.
     pub fn live_runs(&self) -> Vec<RunInfo> {
         let live = self.runs.values().map(|run| self.describe(run));
-        let parked = self
-            .parked
-            .values()
-            .filter(|info| info.status == RunStatus::Parked)
-            .cloned();
+        let parked = self.parked.values().cloned();
         let mut all: Vec<RunInfo> = live.chain(parked).collect();
         all.sort_by_key(|info| info.id);
         all
@@ -87,31 +100,15 @@ impl<J: Journal> Engine<J> {
     /// # Errors
     /// [`Error::UnknownRun`] when no such run is live.
     pub fn steps(&self, run: RunId) -> Result<Vec<StepInfo>> {
-        let run = self.live(run)?;
-        let mut infos = Vec::new();
-        for frame in &run.frames {
-            let Some(block) = run.plan.blocks.get(frame.block as usize) else {
-                continue;
-            };
-            infos.extend(
-                block
-                    .steps
-                    .iter()
-                    .zip(&frame.cells)
-                    .map(|(step, cell)| StepInfo {
-                        path: format!("{}{}", frame.path, step.id),
-                        status: cell.status,
-                        attempts: cell.attempt,
-                        output: if cell.status.has_output() {
-                            cell.output.clone()
-                        } else {
-                            Value::Null
-                        },
-                        deadline: cell.deadline,
-                    }),
-            );
-        }
-        Ok(infos)
+        Ok(self.live(run)?.step_infos())
+    }
+
+    /// The active version of a workflow, with its sub-workflows in it.
+    pub fn workflow(&self, name: &str) -> Option<Workflow> {
+        let plan = &self.deployed.get(&self.active.get(name)?.active)?.plan;
+        Some(Workflow {
+            plan: Arc::clone(plan),
+        })
     }
 
     /// Results that came for an attempt that had already timed out, been cancelled or answered.

@@ -2,24 +2,37 @@
 
 use std::sync::Arc;
 
-use super::{Engine, run_key, space};
-use crate::definition::{Durability, WorkflowDef};
+use super::advance::measure_log;
+use super::control::decode;
+use super::{Engine, Head, space};
+use crate::definition::WorkflowDef;
 use crate::error::{Error, Result};
-use crate::journal::{Journal, Op};
-use crate::plan::{DefinitionHash, Workflow};
-use crate::run::{Effect, Event, Failure, Record, Run, RunId, RunInfo, RunStatus};
+use crate::journal::Journal;
+use crate::plan::{DefinitionHash, Plan, Workflow};
+use crate::run::{Effect, Event, Failure, Origin, Record, Run, RunId, RunInfo, RunStatus, Scratch};
 use crate::time::Timestamp;
 
 /// Keys read from the journal at a time.
 const PAGE_LEN: usize = 256;
+/// A run that was read back this often without getting any further is set aside.
+pub(super) const RECOVERIES_MAX: u32 = 10;
 
 impl<J: Journal> Engine<J> {
+    /// How often in a row a run with an action at work may be read back without getting any
+    /// further, before it is parked as a likely cause of the crashes; default 10.
+    #[must_use]
+    pub fn recoveries_max(mut self, count: u32) -> Self {
+        self.recoveries_max = count;
+        self
+    }
+
     /// Takes up every live run of the journal: finished steps keep their outputs, actions that
     /// had been handed out without an answer are handed out again with the same idempotency key,
     /// timers that passed meanwhile fire. Happens by itself before the first call that takes a
     /// time; calling it tells early whether the journal can be read.
     ///
-    /// A run whose definition or action is not there any more is parked with the reason, not lost.
+    /// A run that cannot go on is parked with the reason, not lost: when its definition or an action
+    /// is not there any more, when its log is damaged, when it seems to bring the process down.
     ///
     /// # Errors
     /// A journal that failed.
@@ -32,18 +45,18 @@ impl<J: Journal> Engine<J> {
             self.run_reserved = self.run_next;
         }
         self.recover_breakers()?;
+        self.recover_audit()?;
         self.recovered = true;
         let mut after = String::new();
         loop {
             let page = self.journal.scan(space::LIVE, &after, PAGE_LEN)?;
             for (key, bytes) in &page {
                 let run = RunId::new(key.parse().unwrap_or_default());
-                let head: RunInfo =
-                    serde_json::from_slice(bytes).map_err(|error| Error::Corrupt {
-                        run,
-                        message: format!("its head cannot be read: {error}"),
-                    })?;
-                self.recover_run(head, now)?;
+                let head: Head = serde_json::from_slice(bytes).map_err(|error| Error::Corrupt {
+                    run,
+                    message: format!("its head cannot be read: {error}"),
+                })?;
+                self.recover_run(run, head, now)?;
             }
             match page.last() {
                 Some((key, _)) if page.len() == PAGE_LEN => after.clone_from(key),
@@ -52,102 +65,140 @@ impl<J: Journal> Engine<J> {
         }
     }
 
-    fn recover_run(&mut self, mut head: RunInfo, now: Timestamp) -> Result<()> {
-        let id = head.id;
-        match self.rebuild(&head, now) {
-            Ok(mut run) => {
-                if let Some(key) = head.key.take() {
-                    self.keys.insert(id, key);
-                }
-                let mut effects: Vec<Effect> = run
-                    .timers()
-                    .map(|(at, due)| Effect::Timer { at, due })
-                    .collect();
-                run.execute_again(now, &mut effects);
-                let ended = run.status.is_ended();
-                self.runs.insert(id, run);
-                if ended {
-                    effects.push(Effect::Ended);
-                }
-                self.act(id, &mut effects, now);
-                Ok(())
-            }
-            Err(Error::Journal(error)) => Err(Error::Journal(error)),
-            Err(error) => {
-                let failure = Failure {
-                    name: "Unrecoverable".to_owned(),
-                    message: error.to_string(),
-                    step: None,
-                };
-                head.status = RunStatus::Parked;
-                head.failure = Some(failure);
-                let value = serde_json::to_vec(&head).unwrap_or_default();
-                self.batch.ops.push(Op::Put {
-                    space: space::LIVE,
-                    key: run_key(id),
-                    value,
-                });
-                self.parked.insert(id, head);
-                Ok(())
-            }
+    fn recover_run(&mut self, id: RunId, mut head: Head, now: Timestamp) -> Result<()> {
+        // What was set aside for good reason stays there, unless what was missing is back.
+        let given_up = head.parked.as_ref().is_some_and(|info| {
+            let failure = info.failure.as_ref();
+            failure.is_some_and(|failure| failure.name == "RecoveryLimit")
+        });
+        if given_up && let Some(info) = head.parked.take() {
+            self.park(info, now);
+            return Ok(());
         }
+        let failure = match self.rebuild(id, now) {
+            Ok(run) => {
+                let at_work = run.running().next().is_some();
+                let further = run.seq > head.seq || !at_work;
+                head.recoveries = if further { 0 } else { head.recoveries + 1 };
+                head.seq = run.seq;
+                head.parked = None;
+                if head.recoveries <= self.recoveries_max {
+                    if at_work {
+                        self.batch.ops.push(head.put(id));
+                    }
+                    if let Some(tenant) = &run.origin.tenant {
+                        self.tenants.run_started(tenant);
+                    }
+                    self.take_up(run, head.key, now);
+                    return Ok(());
+                }
+                let message = format!(
+                    "read back {} times without getting further; resume it once the cause is found",
+                    head.recoveries
+                );
+                let mut info = self.describe(&run);
+                info.key = head.key;
+                info.status = RunStatus::Parked;
+                info.failure = Some(Failure::new("RecoveryLimit", message));
+                self.park(info, now);
+                return Ok(());
+            }
+            Err(Error::Journal(error)) => return Err(Error::Journal(error)),
+            Err(error) => Failure::new("Unrecoverable", error.to_string()),
+        };
+        let mut info = self.what_is_known(id);
+        info.key = head.key;
+        info.failure = Some(failure);
+        self.park(info, now);
+        Ok(())
+    }
+
+    /// As much of a run as the beginning of its log tells.
+    fn what_is_known(&self, id: RunId) -> RunInfo {
+        let first = self.records(id).ok().and_then(|log| log.into_iter().next());
+        let (workflow, definition, started_at, tenant) = match first.map(|(_, record)| record) {
+            Some(Record {
+                now,
+                event:
+                    Event::Start {
+                        workflow,
+                        definition,
+                        tenant,
+                        ..
+                    },
+            }) => (workflow, definition, now, tenant),
+            Some(Record {
+                event: Event::Snapshot(snapshot),
+                ..
+            }) => {
+                let Origin {
+                    started_at, tenant, ..
+                } = snapshot.origin;
+                (snapshot.workflow, snapshot.definition, started_at, tenant)
+            }
+            _ => (
+                String::new(),
+                DefinitionHash::of(&[]),
+                Timestamp::default(),
+                None,
+            ),
+        };
+        RunInfo {
+            id,
+            workflow,
+            definition,
+            status: RunStatus::Parked,
+            started_at,
+            ended_at: None,
+            output: serde_json::Value::Null,
+            failure: None,
+            key: None,
+            tenant: tenant.map(String::from),
+        }
+    }
+
+    /// Puts a run that was read back among the live ones, and hands out its work again.
+    pub(super) fn take_up(&mut self, mut run: Run, key: Option<String>, now: Timestamp) {
+        let id = run.id;
+        if let Some(key) = key {
+            let key: Arc<str> = Arc::from(key);
+            self.keys.insert(id, Arc::clone(&key));
+            self.keyed.insert(key, id);
+        }
+        run.changes = self.progress.is_some().then(Box::default);
+        let mut scratch = std::mem::take(&mut self.scratch);
+        scratch.effects.clear();
+        scratch
+            .effects
+            .extend(run.timers().map(|(at, due)| Effect::Timer { at, due }));
+        if run.status.is_ended() {
+            scratch.effects.push(Effect::Ended);
+        } else {
+            run.execute_again(now, &mut scratch);
+        }
+        self.tell_changes(&mut run, now);
+        self.runs.insert(id, Box::new(run));
+        self.act(id, &mut scratch.effects, now);
+        self.scratch = scratch;
     }
 
     /// Folds the log of a run. Nothing is executed: effects are thrown away.
-    fn rebuild(&mut self, head: &RunInfo, now: Timestamp) -> Result<Run> {
-        let id = head.id;
+    pub(super) fn rebuild(&mut self, id: RunId, now: Timestamp) -> Result<Run> {
+        let bytes = self.journal.log(id)?;
+        let log = decode(id, &bytes)?;
         let corrupt = |message: String| Error::Corrupt { run: id, message };
-        self.load_definition(head.definition)?;
-        let plan = match self.deployed.get(&head.definition) {
-            Some(deployed) => Arc::clone(&deployed.plan),
-            None => {
-                return Err(corrupt(format!(
-                    "its definition {} is not in the journal",
-                    head.definition
-                )));
-            }
+        let Some((_, first)) = log.first() else {
+            return Err(corrupt("its log is empty".to_owned()));
         };
-        let log = self.journal.log(id)?;
-        let mut records = log.iter().map(|(seq, bytes)| {
-            let record: Record = serde_json::from_slice(bytes)
-                .map_err(|error| corrupt(format!("record {seq} cannot be read: {error}")))?;
-            Ok::<_, Error>((*seq, record))
-        });
-        let Some((
-            _,
-            Record {
-                now: started_at,
-                event: Event::Start { input, .. },
-            },
-        )) = records.next().transpose()?
-        else {
-            return Err(corrupt("its log does not begin with its start".to_owned()));
-        };
-        let mut effects = Vec::new();
-        // A run without step records begins again, with its deadlines counted from now.
-        let begin = if plan.durability == Durability::Step {
-            started_at
-        } else {
-            now
-        };
-        let mut run = Run::start(id, plan, input, begin, &mut effects);
-        run.started_at = started_at;
-        run.seq = 1;
-        for record in records {
-            let (seq, record) = record?;
-            if seq != run.seq || !run.accepts(&record.event, record.now) {
-                return Err(corrupt(format!(
-                    "record {seq} does not follow from the ones before it"
-                )));
-            }
-            run.apply(record.event, record.now, &mut effects);
-            run.seq += 1;
-            effects.clear();
-        }
+        let plan = self.plan_of(id, &first.event)?;
+        let mut run = rebuild(id, plan, &log, now, &mut self.scratch).map_err(corrupt)?;
+        let len = |records: &[(u64, Vec<u8>)]| records.iter().map(|(_, bytes)| bytes.len()).sum();
+        let (first, rest) = bytes.split_at(1);
+        measure_log(&mut run, len(first), len(rest));
         Ok(run)
     }
 
-    fn load_definition(&mut self, hash: DefinitionHash) -> Result<()> {
+    pub(super) fn load_definition(&mut self, hash: DefinitionHash) -> Result<()> {
         if self.deployed.contains_key(&hash) {
             return Ok(());
         }
@@ -160,7 +211,44 @@ impl<J: Journal> Engine<J> {
             })?;
         let workflow = Workflow::from_definition(definition)?;
         let deployed = self.bind(workflow.plan)?;
-        self.deployed.insert(hash, deployed);
+        self.deployed.insert(hash, Arc::new(deployed));
         Ok(())
     }
+}
+
+/// A run as its log tells it.
+pub(super) fn rebuild(
+    id: RunId,
+    plan: Arc<Plan>,
+    log: &[(u64, Record)],
+    now: Timestamp,
+    scratch: &mut Scratch,
+) -> Result<Run, String> {
+    let Some(((first_seq, first), rest)) = log.split_first() else {
+        return Err("its log is empty".to_owned());
+    };
+    let mut run = Run::from_first(id, plan, first, now, None)?;
+    run.seq = first_seq + 1;
+    for (seq, record) in rest {
+        if *seq != run.seq {
+            return Err(format!("record {} is missing", run.seq));
+        }
+        replay(&mut run, record, scratch)?;
+    }
+    Ok(run)
+}
+
+/// Applies one more record.
+pub(super) fn replay(run: &mut Run, record: &Record, scratch: &mut Scratch) -> Result<(), String> {
+    // A crash between a snapshot and the truncation before it cannot be: they are one batch.
+    if !run.accepts(&record.event, record.now) {
+        return Err(format!(
+            "record {} does not follow from the ones before it",
+            run.seq
+        ));
+    }
+    run.apply(record.event.clone(), record.now, scratch);
+    run.seq += 1;
+    scratch.effects.clear();
+    Ok(())
 }

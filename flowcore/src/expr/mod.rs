@@ -13,6 +13,7 @@ mod base64;
 mod civil;
 mod eval;
 mod function;
+mod operand;
 mod parse;
 mod program;
 mod token;
@@ -180,6 +181,13 @@ impl<'a> Scope<'a> for Values<'a> {
             .get(usize::from(slot.index))
             .cloned()
             .unwrap_or(Val::Null)
+    }
+
+    fn object(&self, slot: Slot) -> Option<&'a serde_json::Map<String, serde_json::Value>> {
+        match self.0.get(usize::from(slot.index))? {
+            Val::Map(Map::Json(map)) => Some(map),
+            _ => None,
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! A journal in memory: for tests, and for runs that need not outlive the process.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -19,8 +19,8 @@ pub struct MemoryJournal {
 
 #[derive(Debug, Default)]
 struct Tables {
-    log: BTreeMap<(RunId, u64), Vec<u8>>,
-    values: BTreeMap<(String, String), Vec<u8>>,
+    logs: HashMap<RunId, BTreeMap<u64, Vec<u8>>>,
+    spaces: HashMap<&'static str, BTreeMap<String, Vec<u8>>>,
     state: BTreeMap<(String, String), Value>,
     lease: Option<(String, Timestamp)>,
     epoch: u64,
@@ -65,28 +65,25 @@ impl Journal for MemoryJournal {
         for op in &batch.ops {
             match op {
                 Op::Append { run, seq, record } => {
-                    tables
-                        .log
-                        .entry((*run, *seq))
-                        .or_insert_with(|| record.clone());
+                    let log = tables.logs.entry(*run).or_default();
+                    log.entry(*seq).or_insert_with(|| record.clone());
                 }
                 Op::Truncate { run, before } => {
-                    let gone: Vec<u64> = tables
-                        .log
-                        .range((*run, 0)..(*run, *before))
-                        .map(|((_, seq), _)| *seq)
-                        .collect();
-                    for seq in gone {
-                        tables.log.remove(&(*run, seq));
+                    if let Some(log) = tables.logs.get_mut(run) {
+                        *log = log.split_off(before);
+                        if log.is_empty() {
+                            tables.logs.remove(run);
+                        }
                     }
                 }
                 Op::Put { space, key, value } => {
-                    tables
-                        .values
-                        .insert(((*space).to_owned(), key.clone()), value.clone());
+                    let values = tables.spaces.entry(space).or_default();
+                    values.insert(key.clone(), value.clone());
                 }
                 Op::Delete { space, key } => {
-                    tables.values.remove(&((*space).to_owned(), key.clone()));
+                    if let Some(values) = tables.spaces.get_mut(space) {
+                        values.remove(key);
+                    }
                 }
                 Op::State(write) => {
                     let place = (write.collection.clone(), write.key.clone());
@@ -103,19 +100,14 @@ impl Journal for MemoryJournal {
 
     fn log(&self, run: RunId) -> Result<Vec<(u64, Vec<u8>)>, JournalError> {
         let tables = self.tables();
-        Ok(tables
-            .log
-            .range((run, 0)..=(run, u64::MAX))
-            .map(|((_, seq), record)| (*seq, record.clone()))
-            .collect())
+        let log = tables.logs.get(&run).into_iter().flatten();
+        Ok(log.map(|(seq, record)| (*seq, record.clone())).collect())
     }
 
     fn get(&self, space: &str, key: &str) -> Result<Option<Vec<u8>>, JournalError> {
-        Ok(self
-            .tables()
-            .values
-            .get(&(space.to_owned(), key.to_owned()))
-            .cloned())
+        let tables = self.tables();
+        let values = tables.spaces.get(space);
+        Ok(values.and_then(|values| values.get(key)).cloned())
     }
 
     fn scan(
@@ -125,15 +117,11 @@ impl Journal for MemoryJournal {
         limit: usize,
     ) -> Result<Vec<(String, Vec<u8>)>, JournalError> {
         let tables = self.tables();
-        let from = (space.to_owned(), after.to_owned());
-        let range = tables
-            .values
-            .range((Bound::Excluded(from), Bound::Unbounded));
-        let inside = range.take_while(|((found, _), _)| found == space);
-        Ok(inside
-            .take(limit)
-            .map(|((_, key), value)| (key.clone(), value.clone()))
-            .collect())
+        let values = tables.spaces.get(space).into_iter();
+        let bounds = (Bound::Excluded(after), Bound::Unbounded);
+        let inside = values.flat_map(|values| values.range::<str, _>(bounds));
+        let pairs = inside.map(|(key, value)| (key.clone(), value.clone()));
+        Ok(pairs.take(limit).collect())
     }
 
     fn state_writes(&self) -> StateWrites {

@@ -1,20 +1,17 @@
 //! Checks a definition and turns names into numbers.
 
 use std::collections::HashSet;
-use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::Value;
 
-use super::names::{BlockNames, loop_names};
+use super::kind::check_one_kind;
+use super::names::BlockNames;
+use super::site::Site;
 use super::{
-    Arm, Block, Breaker, Catch, Compensate, DefinitionHash, Kind, Plan, Retry, SLOT_INDEX,
-    SLOT_ITEM, Step, Template,
+    Block, Breaker, Catch, Compensate, Deadline, DefinitionHash, Dispatch, Plan, SLOT_ITEM, Step,
 };
-use crate::definition::{RetryDef, StepDef, WorkflowDef};
+use crate::definition::{Priority, StepDef, WorkflowDef};
 use crate::error::{Error, Result};
-use crate::expr::{ExprError, Names, Program};
-use crate::time::parse_span;
 
 /// Most steps in one workflow, with those of its sub-workflows.
 pub(crate) const STEPS_MAX: usize = 4_096;
@@ -35,6 +32,7 @@ pub(crate) fn compile(definition: WorkflowDef, lines: Lines<'_>) -> Result<Plan>
         return Err(whole.invalid("a workflow needs a name"));
     }
     let mut compiler = Compiler {
+        priority: definition.priority,
         blocks: Vec::new(),
         lines,
         steps: 0,
@@ -46,6 +44,7 @@ pub(crate) fn compile(definition: WorkflowDef, lines: Lines<'_>) -> Result<Plan>
         Some(text) => Some(whole.program("output", text, &names)?),
         None => None,
     };
+    let deadline = compiler.deadline(&whole, &definition, &names)?;
     let source = serde_json::to_vec(&definition).map_err(|error| Error::Format {
         message: error.to_string(),
     })?;
@@ -54,110 +53,19 @@ pub(crate) fn compile(definition: WorkflowDef, lines: Lines<'_>) -> Result<Plan>
         durability: definition.durability,
         blocks: compiler.blocks,
         output,
+        deadline,
         definition,
     })
 }
 
-/// The place in a definition that a message is about.
-pub(super) struct Site {
-    path: String,
-    line: Option<u64>,
-}
-
-impl Site {
-    pub(super) fn invalid(&self, message: impl Into<String>) -> Error {
-        Error::Invalid {
-            step: self.path.clone(),
-            line: self.line,
-            message: message.into(),
-        }
-    }
-
-    fn expression(&self, field: &str, text: &str, error: &ExprError) -> Error {
-        self.invalid(format!("{field} `{text}`: {error}"))
-    }
-
-    /// An expression, bare or as `${…}`.
-    fn program(&self, field: &str, text: &str, names: &dyn Names) -> Result<Program> {
-        let bare = text.trim();
-        let bare = bare
-            .strip_prefix("${")
-            .and_then(|rest| rest.strip_suffix('}'))
-            .unwrap_or(bare);
-        Program::compile(bare, names).map_err(|error| self.expression(field, text, &error))
-    }
-
-    fn template(&self, field: &str, value: &Value, names: &dyn Names) -> Result<Template> {
-        Template::compile(value, names)
-            .map_err(|error| self.expression(field, &value.to_string(), &error))
-    }
-
-    fn text(
-        &self,
-        field: &str,
-        text: &Option<String>,
-        names: &dyn Names,
-    ) -> Result<Option<Template>> {
-        let compiled = text
-            .as_ref()
-            .map(|text| self.template(field, &Value::from(text.as_str()), names));
-        compiled.transpose()
-    }
-
-    fn span(&self, field: &str, text: &str) -> Result<Duration> {
-        parse_span(text).ok_or_else(|| {
-            self.invalid(format!(
-                "{field}: `{text}` is no span; write 500ms, 5s, 2m or 1h"
-            ))
-        })
-    }
-
-    /// A span that may be computed: constants are checked now.
-    fn span_template(
-        &self,
-        field: &str,
-        text: &Option<String>,
-        names: &dyn Names,
-    ) -> Result<Option<Template>> {
-        let template = self.text(field, text, names)?;
-        if let Some(Template::Constant(Value::String(text))) = &template {
-            self.span(field, text)?;
-        }
-        Ok(template)
-    }
-
-    fn retry(&self, retry: &RetryDef) -> Result<Retry> {
-        let rate = retry.backoff_rate.unwrap_or(2.0);
-        if !(1.0..=1000.0).contains(&rate) {
-            return Err(self.invalid("retry.backoff_rate lies between 1 and 1000"));
-        }
-        let interval = match &retry.interval {
-            Some(text) => self.span("retry.interval", text)?,
-            None => Duration::from_secs(1),
-        };
-        let interval_max = retry
-            .max_interval
-            .as_ref()
-            .map(|text| self.span("retry.max_interval", text))
-            .transpose()?;
-        let on = retry.on.clone();
-        Ok(Retry {
-            attempts_max: retry.max_attempts,
-            interval,
-            rate,
-            interval_max,
-            jitter: retry.jitter,
-            on,
-        })
-    }
-}
-
 pub(super) struct Compiler<'l> {
+    /// Of the steps that say none.
+    pub(super) priority: Priority,
     blocks: Vec<Block>,
     lines: Lines<'l>,
     steps: usize,
     /// Names of the workflows around, so that none contains itself.
-    workflows: Vec<String>,
+    pub(super) workflows: Vec<String>,
 }
 
 impl Compiler<'_> {
@@ -170,7 +78,7 @@ impl Compiler<'_> {
     }
 
     /// Compiles the steps of one block; `owner` is blamed when there are none.
-    fn block(
+    pub(super) fn block(
         &mut self,
         path: &str,
         owner: &str,
@@ -193,7 +101,8 @@ impl Compiler<'_> {
                 limit,
             });
         }
-        if path.matches('/').count() > DEPTH_MAX {
+        // A block adds its step's id and its own name to the path.
+        if path.matches('/').count().div_ceil(2) > DEPTH_MAX {
             return Err(whole.invalid(format!("nested deeper than {DEPTH_MAX} blocks")));
         }
         let number = u32::try_from(self.blocks.len()).unwrap_or(u32::MAX);
@@ -298,7 +207,46 @@ impl Compiler<'_> {
             fallback,
             compensate,
             breaker,
+            dispatch: Dispatch::compile(step, self.priority, &site)?,
         })
+    }
+
+    fn deadline(
+        &mut self,
+        whole: &Site,
+        definition: &WorkflowDef,
+        names: &BlockNames<'_>,
+    ) -> Result<Option<Deadline>> {
+        let Some(def) = &definition.deadline else {
+            return Ok(None);
+        };
+        let within = whole.span("deadline.within", &def.within)?;
+        let block = match &def.action {
+            None if def.params.is_some() => {
+                return Err(whole.invalid("deadline.params belong to a `deadline.action`"));
+            }
+            None => None,
+            Some(action) => {
+                let steps = [StepDef {
+                    id: "answer".to_owned(),
+                    action: Some(action.clone()),
+                    params: def.params.clone(),
+                    ..StepDef::default()
+                }];
+                // It sees the run's input and nothing of its steps, which may stand anywhere.
+                let inner = BlockNames::inner(&steps, &[("input", SLOT_ITEM)], names);
+                let inner = BlockNames {
+                    parent: None,
+                    ..inner
+                };
+                Some(self.block("deadline", &definition.name, &steps, &inner)?)
+            }
+        };
+        Ok(Some(Deadline {
+            within,
+            then: def.then,
+            block,
+        }))
     }
 
     fn compensate(
@@ -333,231 +281,6 @@ impl Compiler<'_> {
         )?;
         Ok(Some(Compensate { params, block }))
     }
-
-    fn inner(
-        &mut self,
-        site: &Site,
-        part: &str,
-        steps: Option<&Vec<StepDef>>,
-        extra: &[(&str, u16)],
-        names: &BlockNames<'_>,
-    ) -> Result<u32> {
-        let Some(steps) = steps else {
-            return Err(site.invalid(format!("needs `{part}`")));
-        };
-        let inner = BlockNames::inner(steps, extra, names);
-        self.block(&format!("{}/{part}", site.path), &site.path, steps, &inner)
-    }
-
-    fn kind(&mut self, step: &StepDef, site: &Site, names: &BlockNames<'_>) -> Result<Kind> {
-        let params = step.params.as_ref().unwrap_or(&Value::Null);
-        if let Some(action) = &step.action {
-            Ok(Kind::Action {
-                action: Arc::from(action.as_str()),
-                params: site.template("params", params, names)?,
-            })
-        } else if let Some(value) = &step.set {
-            Ok(Kind::Set {
-                value: site.template("set", value, names)?,
-            })
-        } else if let Some(fail) = &step.fail {
-            let message = site.text("fail.message", &fail.message, names)?;
-            Ok(Kind::Fail {
-                error: fail.error.as_str().into(),
-                message,
-            })
-        } else if let Some(wait) = &step.wait {
-            match (&wait.span, &wait.event) {
-                (Some(_), None) => {
-                    let span = site.span_template("wait.for", &wait.span, names)?;
-                    Ok(Kind::WaitFor {
-                        span: span.unwrap_or(Template::Constant(Value::Null)),
-                    })
-                }
-                (None, Some(event)) => Ok(Kind::WaitEvent {
-                    event: event.as_str().into(),
-                    key: site.text("wait.key", &wait.key, names)?,
-                    timeout: site.span_template("wait.timeout", &wait.timeout, names)?,
-                }),
-                _ => Err(site.invalid("wait needs either `for` or `event`")),
-            }
-        } else if let Some(approval) = &step.approval {
-            Ok(Kind::Approval {
-                prompt: site.text("approval.prompt", &approval.prompt, names)?,
-                timeout: site.span_template("approval.timeout", &approval.timeout, names)?,
-            })
-        } else if let Some(test) = &step.if_ {
-            let test = site.program("if", test, names)?;
-            let mut arms = vec![Arm {
-                test: Some(test),
-                block: self.inner(site, "then", step.then.as_ref(), &[], names)?,
-            }];
-            if step.else_.is_some() {
-                arms.push(Arm {
-                    test: None,
-                    block: self.inner(site, "else", step.else_.as_ref(), &[], names)?,
-                });
-            }
-            Ok(Kind::Branch { arms })
-        } else if let Some(subject) = &step.switch {
-            self.switch(step, subject, site, names)
-        } else if let Some(branches) = &step.parallel {
-            if branches.is_empty() {
-                return Err(site.invalid("parallel needs at least one branch"));
-            }
-            let mut compiled = Vec::with_capacity(branches.len());
-            for branch in branches {
-                if compiled
-                    .iter()
-                    .any(|(id, _): &(Box<str>, u32)| **id == *branch.id)
-                {
-                    return Err(site.invalid(format!("two branches are called `{}`", branch.id)));
-                }
-                let block = self.inner(site, &branch.id, Some(&branch.steps), &[], names)?;
-                compiled.push((branch.id.as_str().into(), block));
-            }
-            Ok(Kind::Parallel { branches: compiled })
-        } else {
-            self.repeated(step, site, names)
-        }
-    }
-
-    fn switch(
-        &mut self,
-        step: &StepDef,
-        subject: &str,
-        site: &Site,
-        names: &BlockNames<'_>,
-    ) -> Result<Kind> {
-        site.program("switch", subject, names)?;
-        let subject = subject.trim();
-        let subject = subject
-            .strip_prefix("${")
-            .and_then(|rest| rest.strip_suffix('}'))
-            .unwrap_or(subject);
-        let mut arms = Vec::new();
-        for (index, case) in step.cases.iter().flatten().enumerate() {
-            let test = match (&case.is, &case.when) {
-                // JSON literals are literals of the expression language too.
-                (Some(value), None) => {
-                    site.program("cases.is", &format!("({subject}) == {value}"), names)?
-                }
-                (None, Some(when)) => site.program("cases.when", when, names)?,
-                _ => return Err(site.invalid("a case has either `is` or `when`")),
-            };
-            let block = self.inner(site, &format!("case{index}"), Some(&case.steps), &[], names)?;
-            arms.push(Arm {
-                test: Some(test),
-                block,
-            });
-        }
-        if arms.is_empty() {
-            return Err(site.invalid("switch needs `cases`"));
-        }
-        if step.default.is_some() {
-            let block = self.inner(site, "default", step.default.as_ref(), &[], names)?;
-            arms.push(Arm { test: None, block });
-        }
-        Ok(Kind::Branch { arms })
-    }
-
-    /// Loops and sub-workflows.
-    fn repeated(&mut self, step: &StepDef, site: &Site, names: &BlockNames<'_>) -> Result<Kind> {
-        let bound = || {
-            let missing =
-                || site.invalid("a loop needs `max_iterations`, so that it ends whatever happens");
-            step.max_iterations.ok_or_else(missing)
-        };
-        if let Some(test) = &step.while_ {
-            let iterations_max = bound()?;
-            let extra = [("last", SLOT_ITEM), ("index", SLOT_INDEX)];
-            let block = self.inner(site, "steps", step.steps.as_ref(), &extra, names)?;
-            let steps = step.steps.as_deref().unwrap_or_default();
-            let test = site.program("while", test, &BlockNames::inner(steps, &extra, names))?;
-            Ok(Kind::While {
-                test,
-                block,
-                iterations_max,
-            })
-        } else if let Some(range) = &step.for_ {
-            let iterations_max = bound()?;
-            let extra = loop_names(range.var.as_deref().unwrap_or("i"));
-            let part = |field: &str, value: &Option<Value>, default: i64| {
-                site.template(
-                    field,
-                    value.as_ref().unwrap_or(&Value::from(default)),
-                    names,
-                )
-            };
-            let (from, by) = (
-                part("for.from", &range.from, 0)?,
-                part("for.by", &range.by, 1)?,
-            );
-            let to = site.template("for.to", &range.to, names)?;
-            let block = self.inner(site, "steps", step.steps.as_ref(), &extra, names)?;
-            Ok(Kind::For {
-                from,
-                to,
-                by,
-                block,
-                iterations_max,
-            })
-        } else if let Some(items) = &step.for_each {
-            let items = site.program("for_each", items, names)?;
-            let limit = step.limit.unwrap_or(1);
-            if !(1..=LIMIT_MAX).contains(&limit) {
-                return Err(site.invalid(format!("limit lies between 1 and {LIMIT_MAX}")));
-            }
-            let extra = loop_names(step.as_.as_deref().unwrap_or("item"));
-            let block = self.inner(site, "steps", step.steps.as_ref(), &extra, names)?;
-            Ok(Kind::Each {
-                items,
-                block,
-                limit,
-                collect: step.collect,
-            })
-        } else if step.workflow.is_some() {
-            let input = site.template(
-                "params",
-                step.params.as_ref().unwrap_or(&Value::Null),
-                names,
-            )?;
-            let Some(linked) = &step.linked else {
-                return Ok(Kind::Sub {
-                    input,
-                    linked: None,
-                });
-            };
-            if self.workflows.contains(&linked.name) {
-                return Err(site.invalid(format!(
-                    "the workflow `{}` would contain itself",
-                    linked.name
-                )));
-            }
-            self.workflows.push(linked.name.clone());
-            let inner = BlockNames::root(&linked.steps);
-            let block = self.block(
-                &format!("{}/{}", site.path, linked.name),
-                &site.path,
-                &linked.steps,
-                &inner,
-            )?;
-            let output = linked
-                .output
-                .as_ref()
-                .map(|text| site.program("output", text, &inner))
-                .transpose()?;
-            self.workflows.pop();
-            Ok(Kind::Sub {
-                input,
-                linked: Some((block, output)),
-            })
-        } else {
-            Err(site.invalid(
-                "does nothing; give it an `action`, a `set`, a `wait` or another kind of step",
-            ))
-        }
-    }
 }
 
 fn join(path: &str, id: &str) -> String {
@@ -565,31 +288,5 @@ fn join(path: &str, id: &str) -> String {
         id.to_owned()
     } else {
         format!("{path}/{id}")
-    }
-}
-
-fn check_one_kind(step: &StepDef, site: &Site) -> Result<()> {
-    let kinds: Vec<&str> = [
-        ("action", step.action.is_some()),
-        ("set", step.set.is_some()),
-        ("wait", step.wait.is_some()),
-        ("approval", step.approval.is_some()),
-        ("if", step.if_.is_some()),
-        ("switch", step.switch.is_some()),
-        ("parallel", step.parallel.is_some()),
-        ("for", step.for_.is_some()),
-        ("while", step.while_.is_some()),
-        ("for_each", step.for_each.is_some()),
-        ("workflow", step.workflow.is_some()),
-        ("fail", step.fail.is_some()),
-    ]
-    .into_iter()
-    .filter_map(|(name, present)| present.then_some(name))
-    .collect();
-    match kinds.as_slice() {
-        [first, second, ..] => Err(site.invalid(format!(
-            "has both `{first}` and `{second}`; a step does one thing"
-        ))),
-        _ => Ok(()),
     }
 }

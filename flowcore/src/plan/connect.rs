@@ -50,13 +50,13 @@ impl Compiler<'_> {
             if before.is_empty() {
                 entry.push(here);
             }
-            steps[index].needs = u32::try_from(before.len()).unwrap_or(u32::MAX);
+            steps[index].needs = u16::try_from(before.len()).unwrap_or(u16::MAX);
             for from in before {
                 next[from as usize].push(here);
             }
         }
         // Kahn's algorithm: what is left over stands in a cycle or behind one.
-        let mut open: Vec<u32> = steps.iter().map(|step| step.needs).collect();
+        let mut open: Vec<u16> = steps.iter().map(|step| step.needs).collect();
         let mut ready = entry.clone();
         let mut reached = 0;
         while let Some(step) = ready.pop() {

@@ -1,11 +1,19 @@
 //! The compiled form of a workflow: blocks of steps with numbers instead of names.
 
+mod bytes;
 mod compile;
 mod connect;
+mod dispatch;
+mod kind;
 mod names;
+mod site;
 mod template;
 
+pub use dispatch::{Resources, Tier};
+
+pub(crate) use crate::definition::Missed;
 pub(crate) use compile::compile;
+pub(crate) use dispatch::Dispatch;
 pub(crate) use template::Template;
 
 use std::fmt;
@@ -50,7 +58,14 @@ impl DefinitionHash {
 
 impl fmt::Display for DefinitionHash {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(out, "{byte:02x}"))
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut text = String::with_capacity(32);
+        for byte in self.0 {
+            for digit in [byte >> 4, byte & 15] {
+                text.push(char::from(DIGITS[usize::from(digit)]));
+            }
+        }
+        out.write_str(&text)
     }
 }
 
@@ -135,6 +150,16 @@ pub(crate) struct Plan {
     pub(crate) durability: Durability,
     pub(crate) blocks: Vec<Block>,
     pub(crate) output: Option<Program>,
+    pub(crate) deadline: Option<Deadline>,
+}
+
+/// By when a run should have ended.
+#[derive(Debug)]
+pub(crate) struct Deadline {
+    pub(crate) within: Duration,
+    pub(crate) then: Missed,
+    /// What runs when it passed.
+    pub(crate) block: Option<u32>,
 }
 
 impl Plan {
@@ -156,7 +181,7 @@ pub(crate) struct Step {
     pub(crate) kind: Kind,
     pub(crate) condition: Option<Program>,
     /// How many steps must end first.
-    pub(crate) needs: u32,
+    pub(crate) needs: u16,
     /// Steps that wait for this one.
     pub(crate) next: Box<[u32]>,
     pub(crate) retry: Option<Retry>,
@@ -165,6 +190,8 @@ pub(crate) struct Step {
     pub(crate) fallback: Option<Template>,
     pub(crate) compensate: Option<Compensate>,
     pub(crate) breaker: Option<Breaker>,
+    /// What handing it out takes; `None` for a step that can be handed out at once, anywhere.
+    pub(crate) dispatch: Option<Box<Dispatch>>,
 }
 
 #[derive(Debug)]

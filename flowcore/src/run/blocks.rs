@@ -1,22 +1,31 @@
 //! Steps that run other steps: branches, loops, parallel branches, sub-workflows, `catch`.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::machine::{Launched, expression_failure};
-use super::{Agenda, Aux, Failure, Place, Run, StepStatus};
+use super::launch::expression_failure;
+use super::machine::Launched;
+use super::{Agenda, Aux, Deadline, Failure, Inner, Parent, Place, Run, StepStatus};
 use crate::definition::Collect;
 use crate::expr::EvalError;
-use crate::plan::{Kind, Step};
+use crate::plan::{Kind, Plan, Step};
 
 /// Most outputs that `for_each` collects.
 pub(crate) const COLLECT_MAX: u64 = 10_000;
 
+/// A block that is about to run for a step.
+struct Child<'p> {
+    block: u32,
+    item: Option<Value>,
+    index: u64,
+    /// Its name among its siblings, where they are told apart by names.
+    part: &'p str,
+}
+
 impl Run {
     /// Begins an attempt of a step with a block of its own.
-    pub(super) fn open_block(&mut self, step: &Step, at: Place) -> Launched {
+    pub(super) fn open_block(&mut self, plan: &Plan, step: &Step, at: Place) -> Launched {
         let aux = match &step.kind {
             Kind::Branch { arms } => {
                 for (arm, index) in arms.iter().zip(0..) {
@@ -26,11 +35,21 @@ impl Run {
                     };
                     if chosen {
                         self.set_aux(at, Aux::default());
-                        self.open_child(at, step, arm.block, Value::Null, index, "");
+                        self.open_child(
+                            plan,
+                            at,
+                            step,
+                            Child {
+                                block: arm.block,
+                                item: None,
+                                index,
+                                part: "",
+                            },
+                        );
                         return Ok(());
                     }
                 }
-                self.succeed(at, Value::Null);
+                self.succeed(plan, at, Value::Null);
                 return Ok(());
             }
             Kind::Sub {
@@ -40,7 +59,17 @@ impl Run {
             } => {
                 let input = self.fill(input, at.frame)?;
                 self.set_aux(at, Aux::default());
-                self.open_child(at, step, *block, input, 0, "");
+                self.open_child(
+                    plan,
+                    at,
+                    step,
+                    Child {
+                        block: *block,
+                        item: Some(input),
+                        index: 0,
+                        part: "",
+                    },
+                );
                 return Ok(());
             }
             Kind::Parallel { branches } => {
@@ -52,7 +81,17 @@ impl Run {
                     },
                 );
                 for ((id, block), index) in branches.iter().zip(0..) {
-                    self.open_child(at, step, *block, Value::Null, index, id);
+                    self.open_child(
+                        plan,
+                        at,
+                        step,
+                        Child {
+                            block: *block,
+                            item: None,
+                            index,
+                            part: id,
+                        },
+                    );
                 }
                 return Ok(());
             }
@@ -111,11 +150,7 @@ impl Run {
                     let message = format!(
                         "{total} outputs are over the limit of {COLLECT_MAX}; say `collect: count`"
                     );
-                    return Err(Failure {
-                        name: "Limit".to_owned(),
-                        message,
-                        step: None,
-                    });
+                    return Err(Failure::new("Limit", message));
                 }
                 Aux {
                     total,
@@ -125,15 +160,11 @@ impl Run {
             }
             _ => {
                 let message = "the workflow behind this step is not linked".to_owned();
-                return Err(Failure {
-                    name: "Unlinked".to_owned(),
-                    message,
-                    step: None,
-                });
+                return Err(Failure::new("Unlinked", message));
             }
         };
         self.set_aux(at, aux);
-        self.agenda.push_back(Agenda::Advance(at));
+        self.worklist().push_back(Agenda::Advance(at));
         Ok(())
     }
 
@@ -149,16 +180,14 @@ impl Run {
         }
     }
 
-    fn open_child(
-        &mut self,
-        at: Place,
-        step: &Step,
-        block: u32,
-        item: Value,
-        index: u64,
-        part: &str,
-    ) -> u32 {
-        let around = self.frame(at.frame).map_or("", |frame| &frame.path);
+    fn open_child(&mut self, plan: &Plan, at: Place, step: &Step, child: Child<'_>) -> u32 {
+        let Child {
+            block,
+            item,
+            index,
+            part,
+        } = child;
+        let around = self.frame(at.frame).map_or("", |frame| frame.path());
         let looping = matches!(
             step.kind,
             Kind::While { .. } | Kind::For { .. } | Kind::Each { .. }
@@ -168,26 +197,54 @@ impl Run {
             (_, "") => format!("{around}{}/", step.id),
             (_, part) => format!("{around}{}/{part}/", step.id),
         };
-        self.enter(Some((at.frame, at.step)), block, item, index, path)
+        let inner = Inner {
+            parent: Parent::of(at.frame, at.step),
+            index,
+            item: item.unwrap_or_default(),
+            path: path.into(),
+        };
+        self.enter(plan, block, Some(inner))
     }
 
     /// Hands a failed step to its `catch`: the step goes on, and ends with what the steps there give.
-    pub(super) fn catch(&mut self, at: Place, step: &Step, block: u32, failure: &Failure) {
+    pub(super) fn catch(
+        &mut self,
+        plan: &Plan,
+        at: Place,
+        step: &Step,
+        block: u32,
+        failure: &Failure,
+    ) {
         if let Some(cell) = self.cell_mut(at) {
             cell.status = StepStatus::Running;
-            cell.deadline = None;
+            cell.deadline = Deadline::NONE;
             cell.aux = Some(Box::new(Aux {
                 catching: true,
                 ..Aux::default()
             }));
         }
         let error = json!({"name": failure.name, "message": failure.message, "step": failure.step});
-        self.open_child(at, step, block, error, 0, "catch");
+        self.open_child(
+            plan,
+            at,
+            step,
+            Child {
+                block,
+                item: Some(error),
+                index: 0,
+                part: "catch",
+            },
+        );
     }
 
     /// A child frame of a step ended well.
-    pub(super) fn child_done(&mut self, at: Place, index: u64, output: Value) -> Launched {
-        let plan = Arc::clone(&self.plan);
+    pub(super) fn child_done(
+        &mut self,
+        plan: &Plan,
+        at: Place,
+        index: u64,
+        output: Value,
+    ) -> Launched {
         let Some(step) = self
             .frame(at.frame)
             .and_then(|frame| plan.step(frame.block, at.step))
@@ -198,7 +255,7 @@ impl Run {
             return Ok(());
         };
         if aux.catching {
-            self.succeed(at, output);
+            self.succeed(plan, at, output);
             return Ok(());
         }
         match &step.kind {
@@ -207,13 +264,13 @@ impl Run {
                 if aux.results.len() == branches.len() {
                     let results = std::mem::take(&mut aux.results);
                     let ids = branches.iter().map(|(id, _)| id.to_string());
-                    self.succeed(at, ids.zip(results.into_values()).collect());
+                    self.succeed(plan, at, ids.zip(results.into_values()).collect());
                 }
             }
             Kind::While { .. } | Kind::For { .. } => {
                 aux.last = output;
                 aux.active = 0;
-                self.agenda.push_back(Agenda::Advance(at));
+                self.worklist().push_back(Agenda::Advance(at));
             }
             Kind::Each { collect, .. } => {
                 aux.active = aux.active.saturating_sub(1);
@@ -221,16 +278,15 @@ impl Run {
                 if *collect == Collect::List {
                     aux.results.insert(index, output);
                 }
-                self.agenda.push_back(Agenda::Advance(at));
+                self.worklist().push_back(Agenda::Advance(at));
             }
-            _ => self.succeed(at, output),
+            _ => self.succeed(plan, at, output),
         }
         Ok(())
     }
 
     /// Starts the next iterations of a loop, or ends it.
-    pub(super) fn advance(&mut self, at: Place) -> Launched {
-        let plan = Arc::clone(&self.plan);
+    pub(super) fn advance(&mut self, plan: &Plan, at: Place) -> Launched {
         let Some(step) = self
             .frame(at.frame)
             .and_then(|frame| plan.step(frame.block, at.step))
@@ -255,13 +311,23 @@ impl Run {
                 let (index, last) = (aux.next, aux.last.clone());
                 aux.next += 1;
                 // The condition sees what the body would see.
-                let before = self.agenda.len();
-                let child = self.open_child(at, step, *block, last, index, "");
+                let before = self.worklist().len();
+                let child = self.open_child(
+                    plan,
+                    at,
+                    step,
+                    Child {
+                        block: *block,
+                        item: Some(last),
+                        index,
+                        part: "",
+                    },
+                );
                 let wanted = self.test(test, child);
                 if matches!(wanted, Ok(true)) && index < *iterations_max {
                     return Ok(());
                 }
-                self.agenda.truncate(before);
+                self.worklist().truncate(before);
                 self.frames.retain(|frame| frame.serial != child);
                 if wanted? {
                     return Err(too_many(*iterations_max));
@@ -270,12 +336,12 @@ impl Run {
                     .cell_mut(at)
                     .and_then(|cell| cell.aux.as_mut())
                     .map(|aux| std::mem::take(&mut aux.last));
-                self.succeed(at, last.filter(|_| index > 0).unwrap_or_default());
+                self.succeed(plan, at, last.filter(|_| index > 0).unwrap_or_default());
             }
             Kind::For { block, .. } => {
                 if aux.next >= aux.total {
                     let last = std::mem::take(&mut aux.last);
-                    self.succeed(at, last);
+                    self.succeed(plan, at, last);
                     return Ok(());
                 }
                 let index = aux.next;
@@ -284,7 +350,18 @@ impl Run {
                     .unwrap_or(i64::MAX)
                     .wrapping_mul(aux.by);
                 let number = aux.from.wrapping_add(offset);
-                self.open_child(at, step, *block, Value::from(number), index, "");
+                let item = Some(Value::from(number));
+                self.open_child(
+                    plan,
+                    at,
+                    step,
+                    Child {
+                        block: *block,
+                        item,
+                        index,
+                        part: "",
+                    },
+                );
             }
             Kind::Each {
                 block,
@@ -298,7 +375,7 @@ impl Run {
                         Collect::List => Value::Array(results.into_values().collect()),
                         Collect::Count => json!({"count": aux.total}),
                     };
-                    self.succeed(at, output);
+                    self.succeed(plan, at, output);
                     return Ok(());
                 }
                 let mut opened = Vec::new();
@@ -315,7 +392,17 @@ impl Run {
                     aux.active += 1;
                 }
                 for (index, item) in opened {
-                    self.open_child(at, step, *block, item, index, "");
+                    self.open_child(
+                        plan,
+                        at,
+                        step,
+                        Child {
+                            block: *block,
+                            item: Some(item),
+                            index,
+                            part: "",
+                        },
+                    );
                 }
             }
             _ => {}
@@ -326,9 +413,5 @@ impl Run {
 
 fn too_many(iterations_max: u64) -> Failure {
     let message = format!("the loop wants more than its {iterations_max} iterations");
-    Failure {
-        name: "MaxIterations".to_owned(),
-        message,
-        step: None,
-    }
+    Failure::new("MaxIterations", message)
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{Effect, Failure, Place, Run, RunId, RunStatus, StepStatus};
+use super::{Deadline, Effect, Failure, Inner, Parent, Place, Run, RunId, RunStatus, StepStatus};
 use crate::definition::Jitter;
-use crate::plan::Retry;
+use crate::plan::{Plan, Retry};
 use crate::time::Timestamp;
 
 impl Run {
@@ -16,7 +16,7 @@ impl Run {
         let mut doomed: Vec<u32> = Vec::new();
         // Parents have smaller numbers than their children, so one pass finds all descendants.
         for child in &self.frames {
-            let Some((parent, by)) = child.parent else {
+            let Some((parent, by)) = child.parent().get() else {
                 continue;
             };
             if (parent, by) == (frame, step) || doomed.contains(&parent) {
@@ -33,12 +33,12 @@ impl Run {
 
     pub(super) fn attempt_failed(
         &mut self,
+        plan: &Plan,
         at: Place,
         failure: Failure,
         now: Timestamp,
         effects: &mut Vec<Effect>,
     ) {
-        let plan = Arc::clone(&self.plan);
         self.kill_children(at.frame, at.step, effects);
         let catching = self
             .cell(at)
@@ -55,39 +55,42 @@ impl Run {
                 let due = now.after(pause);
                 if let Some(cell) = self.cell_mut(at) {
                     cell.status = StepStatus::Retrying;
-                    cell.deadline = Some(due);
+                    cell.deadline = Deadline::from(Some(due));
                     cell.aux = None;
                 }
+                self.note(at, StepStatus::Retrying, &Value::Null);
                 effects.push(Effect::Timer { at, due });
             }
-            None => self.step_failed(at, failure, effects),
+            None => self.step_failed(plan, at, failure, effects),
         }
     }
 
     /// The pause before the next attempt, or `None` when there is none left.
     fn pause(&self, retry: &Retry, at: Place, failure: &Failure) -> Option<Duration> {
-        let matches = retry
-            .on
-            .as_ref()
-            .is_none_or(|names| names.contains(&failure.name));
+        // Another attempt would not find the link up either; its return is not a matter of pauses.
+        let matches = failure.name != "Offline"
+            && retry
+                .on
+                .as_ref()
+                .is_none_or(|names| names.contains(&failure.name));
         if !matches || at.attempt > retry.attempts_max {
             return None;
         }
         let pause = retry.pause(at.attempt.saturating_sub(1));
         Some(match retry.jitter {
             Jitter::None => pause,
-            Jitter::Full => pause.mul_f64(unit_interval(self.id, self.started_at, at)),
+            Jitter::Full => pause.mul_f64(unit_interval(self.id, self.origin.started_at, at)),
         })
     }
 
     /// A step failed for good: its `catch`, its `fallback`, else the step around it, else the run.
     pub(super) fn step_failed(
         &mut self,
+        plan: &Plan,
         mut at: Place,
         mut failure: Failure,
         effects: &mut Vec<Effect>,
     ) {
-        let plan = Arc::clone(&self.plan);
         loop {
             let Some(frame) = self.frame(at.frame) else {
                 return;
@@ -95,9 +98,9 @@ impl Run {
             let Some(step) = plan.step(frame.block, at.step) else {
                 return;
             };
-            let parent = frame.parent;
+            let parent = frame.parent().get();
             if failure.step.is_none() {
-                failure.step = Some(format!("{}{}", frame.path, step.id));
+                failure.step = Some(format!("{}{}", frame.path(), step.id));
             }
             self.kill_children(at.frame, at.step, effects);
             let catching = self
@@ -110,7 +113,7 @@ impl Run {
                         .is_none_or(|names| names.contains(&failure.name))
                 };
                 if let Some(catch) = step.catch.iter().find(|catch| fits(&catch.on)) {
-                    self.catch(at, step, catch.block, &failure);
+                    self.catch(plan, at, step, catch.block, &failure);
                     return;
                 }
             }
@@ -119,44 +122,47 @@ impl Run {
                 .as_ref()
                 .map(|fallback| self.fill(fallback, at.frame))
             {
-                self.succeed(at, value);
+                self.succeed(plan, at, value);
                 return;
             }
             self.close(at, StepStatus::Failed, Value::Null);
             match parent {
-                Some((frame, step)) => {
-                    at = Place {
-                        frame,
-                        step,
-                        attempt: 0,
-                    };
-                    at.attempt = self.cell(at).map_or(0, |cell| cell.attempt);
-                }
-                None => return self.fail_run(failure, effects),
+                Some((frame, step)) => at = self.now_at(frame, step),
+                None => return self.fail_run(plan, failure, effects),
             }
         }
     }
 
     /// Nothing caught the failure: undo what can be undone, then end.
-    pub(super) fn fail_run(&mut self, failure: Failure, effects: &mut Vec<Effect>) {
-        if self.failing.is_none() {
-            if self.undo.is_empty() {
+    pub(super) fn fail_run(&mut self, plan: &Plan, failure: Failure, effects: &mut Vec<Effect>) {
+        let (undo, failing) = match &self.rare {
+            Some(rare) => (!rare.undo.is_empty(), rare.failing.is_some()),
+            None => (false, false),
+        };
+        if !failing {
+            if !undo {
                 self.end(RunStatus::Failed, Some(failure), effects);
                 return;
             }
             self.cancel_open(effects);
-            self.failing = Some(failure);
+            self.rare_mut().failing = Some(failure);
         }
-        self.undo_next(effects);
+        self.undo_next(plan, effects);
     }
 
-    pub(super) fn undo_next(&mut self, effects: &mut Vec<Effect>) {
-        match self.undo.pop() {
+    pub(super) fn undo_next(&mut self, plan: &Plan, effects: &mut Vec<Effect>) {
+        match self.rare_mut().undo.pop() {
             Some((block, params)) => {
-                self.enter(None, block, params, 0, "compensate/".to_owned());
+                let inner = Inner {
+                    parent: Parent::NONE,
+                    index: 0,
+                    item: params,
+                    path: Arc::from("compensate/"),
+                };
+                self.enter(plan, block, Some(inner));
             }
             None => {
-                let failure = self.failing.take();
+                let failure = self.rare_mut().failing.take();
                 self.end(RunStatus::Failed, failure, effects);
             }
         }
@@ -166,14 +172,20 @@ impl Run {
         let running: Vec<Place> = self.running().collect();
         effects.extend(running.into_iter().map(|at| Effect::Cancel { at }));
         self.frames.truncate(1);
-        self.agenda.clear();
+        self.worklist().clear();
+        if self.changes.is_some() {
+            let open: Vec<Place> = self
+                .places()
+                .filter(|at| self.cell(*at).is_some_and(|cell| cell.status.is_open()))
+                .collect();
+            for at in open {
+                self.note(at, StepStatus::Cancelled, &Value::Null);
+            }
+        }
         for cell in self.frames.iter_mut().flat_map(|frame| &mut frame.cells) {
-            if !matches!(
-                cell.status,
-                StepStatus::Succeeded | StepStatus::Skipped | StepStatus::Failed
-            ) {
+            if !cell.status.is_ended() {
                 cell.status = StepStatus::Cancelled;
-                cell.deadline = None;
+                cell.deadline = Deadline::NONE;
                 cell.output = Value::Null;
             }
         }
@@ -185,9 +197,16 @@ impl Run {
         failure: Option<Failure>,
         effects: &mut Vec<Effect>,
     ) {
-        self.cancel_open(effects);
+        if status != RunStatus::Succeeded {
+            self.cancel_open(effects);
+        } else if self.frames.len() > 1 {
+            // Only the answer to a missed deadline can still be going on.
+            self.cancel_open(effects);
+        }
         self.status = status;
-        self.failure = failure;
+        if failure.is_some() {
+            self.rare_mut().failure = failure;
+        }
         effects.push(Effect::Ended);
     }
 }

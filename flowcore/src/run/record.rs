@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::Snapshot;
 use crate::plan::DefinitionHash;
 use crate::time::Timestamp;
 
@@ -19,6 +20,15 @@ pub(crate) struct Place {
     pub(crate) attempt: u32,
 }
 
+impl Place {
+    /// Where the deadline of the whole run is due.
+    pub(crate) const RUN: Self = Self {
+        frame: u32::MAX,
+        step: 0,
+        attempt: 0,
+    };
+}
+
 /// Why a step or a run failed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Failure {
@@ -29,6 +39,16 @@ pub struct Failure {
     /// The step that failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<String>,
+}
+
+impl Failure {
+    pub(crate) fn new(name: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            message: message.into(),
+            step: None,
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -46,7 +66,11 @@ pub(crate) enum Event {
         workflow: String,
         definition: DefinitionHash,
         input: Value,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tenant: Option<Box<str>>,
     },
+    /// The first record of a log whose beginning was forgotten: the run as it was then.
+    Snapshot(Box<Snapshot>),
     Done {
         at: Place,
         output: Value,
@@ -54,6 +78,10 @@ pub(crate) enum Event {
     Fail {
         at: Place,
         failure: Failure,
+    },
+    /// The step did not happen: what it needs is out of reach.
+    Skip {
+        at: Place,
     },
     Timer {
         at: Place,
@@ -70,6 +98,10 @@ pub(crate) enum Event {
     Cancel {
         reason: String,
     },
+    Pause {
+        reason: String,
+    },
+    Resume {},
 }
 
 /// A person's answer to an approval step.
@@ -86,10 +118,20 @@ pub struct Decision {
 
 /// Yes or no.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// Go on.
     Approved,
     /// Do not.
     Rejected,
+}
+
+impl Verdict {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Verdict::Approved => "approved",
+            Verdict::Rejected => "rejected",
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::Run;
+use super::{Frame, Parent, Run};
 use crate::expr::{Map, Scope, Slot, Val};
 use crate::plan::{SLOT_INDEX, SLOT_INPUT, SLOT_ITEM};
 
@@ -14,25 +14,32 @@ pub(crate) struct RunScope<'r> {
 impl<'r> Scope<'r> for RunScope<'r> {
     fn value(&self, slot: Slot) -> Val<'r> {
         let run = self.run;
-        let mut frame = run.frame(self.frame);
-        for _ in 0..slot.depth {
-            frame = frame
-                .and_then(|inner| inner.parent)
-                .and_then(|(outer, _)| run.frame(outer));
-        }
-        let Some(frame) = frame else {
+        let Some(frame) = self.frame_of(slot) else {
             return Val::Map(Map::Json(empty()));
         };
         match slot.index {
-            SLOT_INPUT if frame.parent.is_none() => Val::from_json(&run.input),
-            SLOT_INPUT | SLOT_ITEM => Val::from_json(&frame.item),
-            SLOT_INDEX => Val::Int(i64::try_from(frame.index).unwrap_or(i64::MAX)),
+            SLOT_INPUT if frame.parent() == Parent::NONE => Val::from_json(&run.origin.input),
+            SLOT_INPUT | SLOT_ITEM => frame
+                .inner
+                .as_ref()
+                .map_or(Val::Null, |inner| Val::from_json(&inner.item)),
+            SLOT_INDEX => Val::Int(i64::try_from(frame.index()).unwrap_or(i64::MAX)),
             index => match frame.cells.get(usize::from(index)) {
                 // A step without output reads as an empty object: has(step.field) works on it.
                 Some(cell) if cell.status.has_output() => Val::from_json(&cell.output),
                 _ => Val::Map(Map::Json(empty())),
             },
         }
+    }
+}
+
+impl<'r> RunScope<'r> {
+    fn frame_of(&self, slot: Slot) -> Option<&'r Frame> {
+        let mut frame = self.run.frame(self.frame)?;
+        for _ in 0..slot.depth {
+            frame = self.run.frame(frame.parent().get()?.0)?;
+        }
+        Some(frame)
     }
 }
 

@@ -2,20 +2,22 @@
 
 use serde_json::json;
 
-use super::machine::{INBOX_LEN_MAX, key_text};
+use super::launch::key_text;
+use super::machine::INBOX_LEN_MAX;
 use super::{Decision, Mail, Place, Run, StepStatus, Verdict};
-use crate::plan::{Kind, Step};
+use crate::plan::{Kind, Plan, Step};
 
 impl Run {
-    pub(super) fn signal(&mut self, mail: Mail) {
+    pub(super) fn signal(&mut self, plan: &Plan, mail: Mail) {
         let waiting = self.places().find(|at| self.waits_for(*at, &mail));
         match waiting {
-            Some(at) => self.succeed(at, json!({"timed_out": false, "event": mail.data})),
+            Some(at) => self.succeed(plan, at, json!({"timed_out": false, "event": mail.data})),
             None => {
-                if self.inbox.len() >= INBOX_LEN_MAX {
-                    self.inbox.remove(0);
+                let inbox = &mut self.rare_mut().inbox;
+                if inbox.len() >= INBOX_LEN_MAX {
+                    inbox.remove(0);
                 }
-                self.inbox.push(mail);
+                inbox.push(mail);
             }
         }
     }
@@ -54,10 +56,10 @@ impl Run {
         })
     }
 
-    pub(super) fn decide(&mut self, id: &str, decision: Decision) {
+    pub(super) fn decide(&mut self, plan: &Plan, id: &str, decision: Decision) {
         if let Some(at) = self.waiting_approval(id) {
             let approved = decision.verdict == Verdict::Approved;
-            self.succeed(at, json!({"approved": approved, "timed_out": false, "by": decision.by, "note": decision.note}));
+            self.succeed(plan, at, json!({"approved": approved, "timed_out": false, "by": decision.by, "note": decision.note}));
         }
     }
 }

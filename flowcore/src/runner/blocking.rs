@@ -14,7 +14,7 @@ use crate::journal::Journal;
 use crate::run::{RunId, RunInfo, RunStatus};
 
 /// Longest sleep between two looks at the clock, so that a stepped clock is noticed.
-const NAP_MAX: Duration = Duration::from_millis(250);
+pub(super) const NAP_MAX: Duration = Duration::from_millis(250);
 
 /// Drives an engine on the calling thread.
 pub struct Runner<J, C = SystemClock> {
@@ -52,9 +52,10 @@ impl<J: Journal, C: Clock> Runner<J, C> {
     /// A journal that failed; call it again to go on.
     pub fn run_until_idle(&mut self) -> Result<u64> {
         let mut executed = 0;
+        let mut commands = Vec::new();
         loop {
-            let commands = self.engine.step(self.clock.now())?;
-            for command in commands {
+            self.engine.step_into(self.clock.now(), &mut commands)?;
+            for command in commands.drain(..) {
                 if let Command::Execute(call) = command {
                     let result = match call.perform() {
                         Work::Ready(result) => result,
@@ -107,7 +108,7 @@ impl Wake for Unpark {
 }
 
 /// Polls a future on this thread until it is done.
-fn block_on(future: ActionFuture) -> ActionResult {
+pub(super) fn block_on(future: ActionFuture) -> ActionResult {
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut context = Context::from_waker(&waker);
     let mut future = pin!(future);

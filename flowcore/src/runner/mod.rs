@@ -1,8 +1,14 @@
 //! Drivers: they own an engine, a clock and the threads, and do what its commands say.
 
+#[cfg(feature = "tokio")]
+mod asynchronous;
 mod blocking;
+mod pool;
 
+#[cfg(feature = "tokio")]
+pub use asynchronous::AsyncRunner;
 pub use blocking::Runner;
+pub use pool::{Order, Pool};
 
 use crate::time::Timestamp;
 

@@ -6,9 +6,10 @@
 
 use crate::batch::Row;
 use crate::event::Value;
+use crate::expression::{Place, Values};
 use crate::pattern::buffer::{Buffer, NodeId};
 use crate::pattern::earlier::Pick;
-use crate::predicate::Comparison;
+use crate::predicate::Compiled;
 
 /// The place of a condition; each step that is written down has its own.
 pub(crate) type ConditionId = u16;
@@ -36,21 +37,19 @@ pub(crate) struct Automaton {
 pub(crate) struct Condition {
     pub name: std::sync::Arc<str>,
     pub bit: u8,
-    pub earlier: Vec<EarlierCondition>,
+    /// What is asked of the event and of what the partial match took before, whose picks are its slots.
+    pub earlier: Vec<Compiled>,
+    pub picks: Vec<PickFrom>,
 }
 
-/// A comparison with what the partial match took before.
+/// A value from what the partial match took before.
 #[derive(Debug)]
-pub(crate) struct EarlierCondition {
-    /// The place of the event's field.
-    pub field: usize,
-    pub comparison: Comparison,
+pub(crate) struct PickFrom {
     /// The conditions of the step's name, with the place of the field among the values kept.
     pub steps: Vec<(ConditionId, usize)>,
     pub pick: Pick,
     pub times: f64,
     pub plus: f64,
-    pub none_holds: bool,
 }
 
 /// What may be passed over.
@@ -191,7 +190,12 @@ impl Automaton {
     pub fn holds(&self, condition: ConditionId, sight: Sight<'_>) -> bool {
         let condition = &self.conditions[usize::from(condition)];
         sight.mask >> condition.bit & 1 == 1
-            && condition.earlier.iter().all(|earlier| earlier.holds(sight))
+            && condition.earlier.iter().all(|earlier| {
+                earlier.holds_with(&Taken {
+                    picks: &condition.picks,
+                    sight,
+                })
+            })
     }
 }
 
@@ -234,17 +238,22 @@ impl Wait {
     }
 }
 
-impl EarlierCondition {
-    fn holds(&self, sight: Sight<'_>) -> bool {
-        let Some(left) = sight.row.value(self.field) else {
-            return false;
-        };
-        match self.value(sight) {
-            None => self.none_holds,
-            Some(right) => self.comparison.test(left, right.as_value_ref()) == Some(true),
+/// An event's fields, and what was picked from the events before it.
+struct Taken<'a> {
+    picks: &'a [PickFrom],
+    sight: Sight<'a>,
+}
+
+impl Values for Taken<'_> {
+    fn value(&self, place: Place) -> Option<Value> {
+        match place {
+            Place::Field(_) => Values::value(&self.sight.row, place),
+            Place::Slot(slot) => self.picks.get(slot)?.value(self.sight),
         }
     }
+}
 
+impl PickFrom {
     /// Linear in the events that the partial match has taken; a step's last event is found from the end.
     fn value(&self, sight: Sight<'_>) -> Option<Value> {
         let mut found = sight.buffer.path(sight.node).filter_map(|node| {

@@ -142,13 +142,7 @@ impl Conditions {
             self.any.fill(u64::MAX);
         }
         for test in &mut source.tests {
-            test.rows.clear();
-            test.rows.resize(words, 0);
-            let start = rows.start;
-            let hold = &mut test.rows;
-            test.compiled.each_row(batch, rows.clone(), |row| {
-                hold[(row - start) / 64] |= 1 << ((row - start) % 64);
-            });
+            test.compiled.rows(batch, rows.clone(), &mut test.rows);
             for (any, hold) in self.any.iter_mut().zip(&test.rows) {
                 *any |= hold;
             }

@@ -3,8 +3,9 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use crate::expression::{Leaf, field};
 use crate::pattern::earlier::Earlier;
-use crate::predicate::{Comparison, Predicate};
+use crate::predicate::{Comparison, Predicate, always};
 use crate::rule::Rule;
 
 /// What may lie between an event of a pattern and the next.
@@ -94,38 +95,59 @@ impl Default for PartialLimits {
 pub struct Step {
     pub(crate) name: String,
     pub(crate) source: String,
+    /// What is asked of the event alone.
     pub(crate) predicate: Predicate,
-    pub(crate) earlier: Vec<EarlierTest>,
-}
-
-/// A comparison of a field of the event with what earlier steps took.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct EarlierTest {
-    pub field: String,
-    pub comparison: Comparison,
-    pub with: Earlier,
+    /// What is asked of the event and of what was taken before.
+    pub(crate) earlier: Vec<Predicate>,
 }
 
 impl Step {
-    /// Events of `source` for which `predicate` holds, under a name that matches tell.
+    /// Events of `source` for which `predicate` holds, under a name that matches tell. The predicate may refer
+    /// to what the match took before ([`earlier`](crate::earlier)).
     pub fn new(name: &str, source: &str, predicate: Predicate) -> Self {
-        Self {
+        let step = Self {
             name: name.to_owned(),
             source: source.to_owned(),
-            predicate,
+            predicate: always(),
             earlier: Vec::new(),
+        };
+        step.given(predicate)
+    }
+
+    /// Only if this holds too.
+    #[must_use]
+    pub fn given(mut self, predicate: Predicate) -> Self {
+        let refers = |part: &Predicate| part.any(&|leaf| matches!(leaf, Leaf::Earlier(_)));
+        if !refers(&predicate) {
+            self.predicate = if self.predicate == always() {
+                predicate
+            } else {
+                self.predicate.and(predicate)
+            };
+            return self;
         }
+        for part in predicate.conjuncts() {
+            if refers(&part) {
+                self.earlier.push(part);
+            } else {
+                self = self.given(part);
+            }
+        }
+        self
     }
 
     /// Only if also this holds between a field of the event and what the match took before.
     #[must_use]
-    pub fn when(mut self, field: &str, comparison: Comparison, with: Earlier) -> Self {
-        self.earlier.push(EarlierTest {
-            field: field.to_owned(),
-            comparison,
-            with,
-        });
-        self
+    pub fn when(self, name: &str, comparison: Comparison, with: Earlier) -> Self {
+        let none_holds = with.none_holds;
+        let with = crate::expression::earlier(with);
+        let compares = field(name).is(comparison, with.clone());
+        self.given(if none_holds {
+            let there = field(name).is_missing().negate();
+            there.and(with.is_missing().or(compares))
+        } else {
+            compares
+        })
     }
 }
 
@@ -274,6 +296,32 @@ impl Pattern {
     /// A pattern that begins with the absence of this for a time before the next part's first event.
     pub fn begin_absent(step: Step, time: Duration) -> Self {
         Self::default().absent(step, time)
+    }
+
+    /// The sources of its steps, some perhaps twice.
+    pub(crate) fn sources(&self) -> Vec<&str> {
+        let mut found = Vec::new();
+        for part in &self.parts {
+            match part {
+                Part::NotNext(step) | Part::Not(step) | Part::NotFor(step, _) => {
+                    found.push(step.source.as_str());
+                }
+                Part::Element(element, _) => {
+                    found.extend(element.until.iter().map(|step| step.source.as_str()));
+                    match &element.body {
+                        Body::Step(step) => found.push(&step.source),
+                        Body::Group(pattern) => found.extend(pattern.sources()),
+                        Body::AnyOf(branches) => {
+                            found.extend(branches.iter().flat_map(Pattern::sources));
+                        }
+                        Body::AllOf(steps) => {
+                            found.extend(steps.iter().map(|step| step.source.as_str()));
+                        }
+                    }
+                }
+            }
+        }
+        found
     }
 
     fn part(mut self, part: Part) -> Self {

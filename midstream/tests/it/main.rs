@@ -14,9 +14,13 @@ mod batches;
 mod command;
 mod conservation;
 mod language;
+mod nexmark;
 mod patterns_oracle;
 mod sequences;
+#[cfg(feature = "sql")]
+mod sql;
 mod vectors;
+mod window_kinds;
 mod windows;
 
 use midstream::{Event, FieldType, Schema, Timestamp, Value};

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use midstream::{
-    AfterMatch, Aggregate, Comparison, Contiguity, Earlier, Element, Emit, Engine, FieldType,
+    AfterMatch, Aggregate, Comparison, Contiguity, Earlier, Element, Emit, Engine, FieldType, Fill,
     Found, Having, MatchedStep, Output, Pattern, PatternRule, Predicate, Rule, Schema, Step,
     Timeouts, Timestamp, Value, all_of, always, any_of, eq, ge, group, gt, le, lt, ne,
 };
@@ -213,6 +213,12 @@ fn pattern_rule(json: &Json) -> Read<PatternRule> {
 }
 
 fn aggregate(name: &str) -> Read<Aggregate> {
+    if let Some(percent) = name
+        .strip_prefix('p')
+        .and_then(|percent| percent.parse::<f64>().ok())
+    {
+        return Ok(Aggregate::Percentile((percent * 10.0) as u16));
+    }
     serde_json::from_value(name.into())
         .map_err(|_| NotSupported(format!("the aggregate {name} is not there")))
 }
@@ -227,13 +233,46 @@ fn window_rule(json: &Json) -> Read<Rule> {
         rule = rule.field(field);
     }
     let (size, slide) = (&window["size_ms"], &window["slide_ms"]);
-    if size.is_null() {
-        return unsupported(format!("windows of type {}", window["type"]));
-    }
-    rule = match slide.is_null() {
-        true => rule.tumbling(millis(size)),
-        false => rule.sliding(millis(size), millis(slide)),
+    let whole = |name: &str| {
+        window[name]
+            .as_u64()
+            .and_then(|number| u32::try_from(number).ok())
     };
+    rule = match window["type"].as_str() {
+        None if slide.is_null() => rule.tumbling(millis(size)),
+        Some("tumbling") => rule.tumbling(millis(size)),
+        None | Some("hopping") => rule.sliding(millis(size), millis(slide)),
+        Some("sliding") => rule.sliding_each_when(millis(size), predicate(&window["when"])?),
+        Some("session") if window["max_ms"].is_null() => rule.session(millis(&window["gap_ms"])),
+        Some("session") => {
+            rule.session_at_most(millis(&window["gap_ms"]), millis(&window["max_ms"]))
+        }
+        Some("count") => {
+            let Some(size) = whole("size") else {
+                return unsupported("a window of events needs its size");
+            };
+            let fill = match window["partial"] == true {
+                true => Fill::Partial,
+                false => Fill::Full,
+            };
+            rule.count_sliding(size, whole("slide").unwrap_or(size), fill)
+        }
+        Some(other) => return unsupported(format!("windows of type {other}")),
+    };
+    if !window["lateness_ms"].is_null() {
+        rule = rule.lateness(millis(&window["lateness_ms"]));
+    }
+    // More than one field's or other aggregates: columns as `[name, aggregate, field]`.
+    for column in window["select"].as_array().into_iter().flatten() {
+        let kind = aggregate(column[1].as_str().unwrap())?;
+        rule = match column[2].as_str() {
+            Some(name) => rule.select(
+                column[0].as_str().unwrap(),
+                midstream::aggregate(kind, midstream::field(name)),
+            ),
+            None => rule.select(column[0].as_str().unwrap(), midstream::count()),
+        };
+    }
     for having in window["having"].as_array().into_iter().flatten() {
         let kind = aggregate(having[0].as_str().unwrap())?;
         let limit = having[2].as_f64().unwrap();
@@ -250,6 +289,18 @@ fn window_rule(json: &Json) -> Read<Rule> {
         _ => Emit::Every,
     };
     Ok(rule.emit(emit).into())
+}
+
+#[cfg(feature = "sql")]
+fn sql_rule(sql: &str) -> Read<Rule> {
+    midstream::parse_sql(sql, "rule")
+        .map(Rule::from)
+        .map_err(|error| NotSupported(error.to_string()))
+}
+
+#[cfg(not(feature = "sql"))]
+fn sql_rule(_sql: &str) -> Read<Rule> {
+    unsupported("the feature `sql` is off")
 }
 
 /// Each source's fields are those of its rows.
@@ -307,7 +358,36 @@ fn row(output: &Output, wanted: &Json, order: &[String]) -> Json {
                 }
             }
         }
+        Found::Row(record) => {
+            for name in wanted
+                .as_object()
+                .into_iter()
+                .flat_map(|wanted| wanted.keys())
+            {
+                if let Some((_, value)) = record.columns.iter().find(|(known, _)| **known == **name)
+                {
+                    let value = match value {
+                        // As numbers are written in the files.
+                        Some(Value::Int(number)) if wanted[name].is_f64() => {
+                            Json::from(*number as f64)
+                        }
+                        Some(Value::Float(number)) if wanted[name].is_i64() => {
+                            Json::from(*number as i64)
+                        }
+                        other => serde_json::to_value(other).unwrap(),
+                    };
+                    row.insert(name.clone(), value);
+                }
+            }
+            if !wanted["match"].is_null() {
+                let ids = record.events.iter().map(|id| Json::from(&**id));
+                row.insert("match".into(), ids.collect::<Vec<_>>().into());
+            }
+        }
         other => panic!("{other:?}"),
+    }
+    if !wanted["start"].is_null() {
+        row.insert("start".into(), output.first.as_millis().into());
     }
     if !wanted["key"].is_null() {
         row.insert(
@@ -331,10 +411,19 @@ fn run(case: &Json) -> Read<Result<(), String>> {
         builder = builder.source(schema.clone());
     }
     let rule = &case["rule"];
-    builder = match rule["pattern"].is_null() {
-        true => builder.rule(window_rule(rule)?),
-        false => builder.rule(pattern_rule(rule)?),
-    };
+    if let Some(text) = rule["text"].as_str() {
+        for rule in
+            midstream::parse_rules(text, "s").map_err(|error| NotSupported(error.to_string()))?
+        {
+            builder = builder.rule(rule);
+        }
+    } else if let Some(sql) = rule["sql"].as_str() {
+        builder = builder.rule(sql_rule(sql)?);
+    } else if rule["pattern"].is_null() {
+        builder = builder.rule(window_rule(rule)?);
+    } else {
+        builder = builder.rule(pattern_rule(rule)?);
+    }
     if !rule["disorder_ms"].is_null() {
         builder = builder.disorder(millis(&rule["disorder_ms"]));
     }
@@ -376,6 +465,9 @@ fn run(case: &Json) -> Read<Result<(), String>> {
                 .push(schema.event(&id, at, &fields).unwrap())
                 .unwrap(),
         );
+    }
+    if rule["finish"] == true {
+        outputs.extend(engine.finish());
     }
     let expected = case["expected"].as_array().unwrap();
     let mut found: Vec<String> = outputs

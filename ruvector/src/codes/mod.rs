@@ -6,10 +6,13 @@
 //! | int8 | 1 | no |
 //! | product quantisation | subspaces / dim | a codebook |
 //! | binary | 1/8 | a threshold a component |
+//!
+//! Under Hamming the vectors are bits already: there are no originals beside them.
 
 pub(crate) mod binary;
 pub(crate) mod half;
 pub(crate) mod int8;
+pub(crate) mod packed;
 pub(crate) mod pq;
 
 use bytemuck::Pod;
@@ -33,18 +36,20 @@ pub(crate) enum Coded {
     Int8(int8::Codes),
     Binary(binary::Signs),
     Pq(pq::Products),
+    /// The vectors themselves, which are bits.
+    Packed(packed::Packed),
 }
 
 impl Coded {
     pub fn new(config: &Config) -> Self {
+        if config.metric == Metric::Hamming {
+            return Self::Packed(packed::Packed::new(config.dim));
+        }
         match config.quantization {
             Quantization::None => Self::Full,
             Quantization::F16 => Self::Half(half::Halves::new(config.dim)),
             Quantization::Int8 => Self::Int8(int8::Codes::new(config.dim)),
-            Quantization::Binary => Self::Binary(binary::Signs::new(
-                config.dim,
-                (config.metric == Metric::Hamming).then(|| vec![0.5; config.dim]),
-            )),
+            Quantization::Binary => Self::Binary(binary::Signs::new(config.dim, None)),
             Quantization::Pq { subspaces } => {
                 Self::Pq(pq::Products::new(config.dim, subspaces.into()))
             }
@@ -54,7 +59,7 @@ impl Coded {
     /// Codes a row that comes after all others; without a training there is nothing to do yet.
     pub fn push(&mut self, vector: &[f32]) {
         match self {
-            Self::Full => {}
+            Self::Full | Self::Packed(_) => {}
             Self::Half(halves) => halves.push(vector),
             Self::Int8(codes) => codes.push(vector),
             Self::Binary(signs) => signs.push(vector),
@@ -65,7 +70,7 @@ impl Coded {
     /// Rows at the last training; as many as there can be where none is needed.
     pub fn trained_rows(&self) -> usize {
         match self {
-            Self::Full | Self::Half(_) | Self::Int8(_) => usize::MAX,
+            Self::Full | Self::Half(_) | Self::Int8(_) | Self::Packed(_) => usize::MAX,
             Self::Binary(signs) => signs.trained,
             Self::Pq(products) => products.trained,
         }
@@ -82,6 +87,7 @@ impl Coded {
             Self::Full => return None,
             Self::Half(halves) => RowsMut::U16(&mut halves.rows),
             Self::Int8(codes) => RowsMut::I8(&mut codes.rows),
+            Self::Packed(packed) => RowsMut::U64(&mut packed.rows),
             Self::Binary(signs) if signs.thresholds.is_some() => RowsMut::U64(&mut signs.rows),
             Self::Pq(products) if products.book.is_some() => RowsMut::U8(&mut products.rows),
             Self::Binary(_) | Self::Pq(_) => return None,
@@ -91,7 +97,7 @@ impl Coded {
     /// Codes for the same rows from a training with them.
     pub fn trained(&self, originals: &Arena<f32>, dim: usize, seed: u64) -> Option<Self> {
         match self {
-            Self::Full | Self::Half(_) | Self::Int8(_) => None,
+            Self::Full | Self::Half(_) | Self::Int8(_) | Self::Packed(_) => None,
             Self::Binary(_) => Some(Self::Binary(binary::Signs::trained(originals, dim))),
             Self::Pq(products) => Some(Self::Pq(products.trained(originals, seed))),
         }
@@ -105,6 +111,7 @@ impl Coded {
             Self::Int8(codes) => codes.rows.heap_bytes() + codes.scales.capacity() * 8,
             Self::Binary(signs) => signs.rows.heap_bytes() + signs.dim * 4,
             Self::Pq(products) => products.rows.heap_bytes() + products.book_bytes(),
+            Self::Packed(packed) => packed.rows.heap_bytes(),
         }
     }
 
@@ -116,6 +123,7 @@ impl Coded {
             Self::Int8(codes) => codes.rows.mapped_bytes(),
             Self::Binary(signs) => signs.rows.mapped_bytes(),
             Self::Pq(products) => products.rows.mapped_bytes(),
+            Self::Packed(packed) => packed.rows.mapped_bytes(),
         }
     }
 
@@ -127,6 +135,7 @@ impl Coded {
             Self::Int8(codes) => codes.rows.stride() + 8,
             Self::Binary(signs) => signs.rows.stride() * 8,
             Self::Pq(products) => products.rows.stride(),
+            Self::Packed(packed) => packed.rows.stride() * 8,
         }
     }
 
@@ -141,6 +150,7 @@ impl Coded {
             }
             Self::Binary(signs) => signs.rows.shrink(),
             Self::Pq(products) => products.rows.shrink(),
+            Self::Packed(packed) => packed.rows.shrink(),
         }
     }
 }

@@ -266,7 +266,9 @@ mod tests {
         let products = Products::new(dim, 4).trained(&originals, 7);
         let book = products.book.as_ref().unwrap();
         let mut probe = Probe::default();
-        probe.set(&originals.row(17)[..dim]);
+        probe.set(&crate::vector::Vector::Floats(
+            originals.row(17)[..dim].into(),
+        ));
         for metric in [Metric::L2, Metric::Dot] {
             let space = ProductSpace::new(&products.rows, book, metric);
             space.derive(&mut probe);

@@ -185,6 +185,9 @@ impl Header {
             quantization: Quantization::from_code(page[18], u16_at(page, 20))
                 .ok_or_else(|| bad("unknown quantization"))?,
         };
+        if !config.is_sound() {
+            return Err(bad("its options do not go together"));
+        }
         if let Quantization::Pq { subspaces } = config.quantization
             && !(1..=dim).contains(&usize::from(subspaces))
         {

@@ -19,6 +19,7 @@ use crate::graph::{self, Graph};
 use crate::lists::Lists;
 use crate::payload::{Encoded, PAYLOAD_BYTES_MAX};
 use crate::state::State;
+use crate::vector::ends_clean;
 
 /// The parts of a state that can lie in the file.
 pub(crate) struct Mapped {
@@ -46,7 +47,7 @@ impl Mapped {
             Ok(Region::Shared(Arc::clone(map), range))
         };
         let originals = Arena::mapped(
-            padded::<f32>(config.dim),
+            padded::<f32>(config.original_dim()),
             header.slots,
             region(Tag::Originals)?,
         )
@@ -219,6 +220,13 @@ fn codes<'m>(
             }
             codes.scales = scales(section(Tag::Scales)?, header.slots, path)?;
         }
+        Coded::Packed(packed) => {
+            let words: Vec<u64> = bytemuck::pod_collect_to_vec(section(Tag::Codes)?);
+            let mut rows = words.chunks(packed.rows.stride());
+            if !rows.all(|row| ends_clean(row, header.config.dim)) {
+                return Err(range());
+            }
+        }
         Coded::Binary(signs) if has_book => {
             section(Tag::Codes)?;
             let thresholds: Vec<f32> = bytemuck::pod_collect_to_vec(section(Tag::Book)?);
@@ -272,7 +280,7 @@ fn payloads(state: &mut State, mut bytes: &[u8]) -> std::result::Result<(), &'st
         let payload = Encoded::parse(text).ok_or("an entry is no JSON object")?;
         state
             .payloads
-            .check([&payload])
+            .check([&payload], 0)
             .map_err(|_| "it has too many fields")?;
         state.payloads.set(slot, &payload);
         next = slot + 1;

@@ -6,8 +6,11 @@
 //! a crash cut the write short, and the log is cut off there.
 
 use super::layout::{u32_at, u64_at};
+use crate::builder::Config;
+use crate::metric::Metric;
 use crate::payload::{Encoded, PAYLOAD_BYTES_MAX};
 use crate::state::Row;
+use crate::vector::{Vector, ends_clean, words};
 
 const MAGIC: u32 = u32::from_le_bytes(*b"RVLG");
 const HEAD: usize = 20;
@@ -48,7 +51,7 @@ pub(crate) fn upsert(out: &mut Vec<u8>, durable: u64, row: &Row) {
         out.extend_from_slice(&row.id.to_le_bytes());
         out.extend_from_slice(&(row.payload.text.len() as u32).to_le_bytes());
         out.extend_from_slice(&row.payload.text);
-        out.extend_from_slice(bytemuck::cast_slice(&row.vector));
+        out.extend_from_slice(row.vector.bytes());
     });
 }
 
@@ -72,12 +75,12 @@ pub(crate) struct Replay {
 }
 
 /// Reads a log; the error says what does not fit.
-pub(crate) fn replay(log: &[u8], dim: usize) -> Result<Replay, String> {
+pub(crate) fn replay(log: &[u8], config: &Config) -> Result<Replay, String> {
     let mut changes = Vec::new();
     let mut at = 0;
     while let Some(length) = whole(log, at) {
         let body = &log[at + HEAD..at + length];
-        match decode(body, dim) {
+        match decode(body, config) {
             Some(change) => changes.extend(change),
             None => return Err(format!("the record at byte {at} of the log makes no sense")),
         }
@@ -123,9 +126,21 @@ fn durable_later(log: &[u8], torn: usize) -> bool {
     false
 }
 
+fn vector_of(bytes: &[u8], config: &Config) -> Option<Vector> {
+    if config.metric == Metric::Hamming {
+        let fits = bytes.len() == words(config.dim) * 8;
+        let words: Vec<u64> = fits.then(|| bytemuck::pod_collect_to_vec(bytes))?;
+        return ends_clean(&words, config.dim).then(|| Vector::Bits(words.into()));
+    }
+    let fits = bytes.len() == config.dim * 4;
+    let floats: Vec<f32> = fits.then(|| bytemuck::pod_collect_to_vec(bytes))?;
+    let finite = floats.iter().all(|x| x.is_finite());
+    finite.then(|| Vector::Floats(floats.into()))
+}
+
 /// `None` if the body makes no sense; `Some(None)` for a mark.
 #[allow(clippy::option_option, reason = "the two levels mean different things")]
-fn decode(body: &[u8], dim: usize) -> Option<Option<Change>> {
+fn decode(body: &[u8], config: &Config) -> Option<Option<Change>> {
     let (op, rest) = body.split_first()?;
     match *op {
         DURABLE => rest.is_empty().then_some(None),
@@ -133,19 +148,14 @@ fn decode(body: &[u8], dim: usize) -> Option<Option<Change>> {
         UPSERT => {
             let id = u64_at(rest.get(..8)?, 0);
             let length = u32_at(rest.get(8..12)?, 0) as usize;
-            let vector_bytes = dim * 4;
-            if length > PAYLOAD_BYTES_MAX || rest.len() != 12 + length + vector_bytes {
+            if length > PAYLOAD_BYTES_MAX {
                 return None;
             }
-            let payload = Encoded::parse(&rest[12..12 + length])?;
-            let vector: Vec<f32> = bytemuck::pod_collect_to_vec(&rest[12 + length..]);
-            if !vector.iter().all(|x| x.is_finite()) {
-                return None;
-            }
+            let (text, vector) = rest[12..].split_at_checked(length)?;
             Some(Some(Change::Upsert(Row {
                 id,
-                vector: vector.into(),
-                payload,
+                vector: vector_of(vector, config)?,
+                payload: Encoded::parse(text)?,
             })))
         }
         _ => None,

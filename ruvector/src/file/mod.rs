@@ -71,7 +71,7 @@ impl Store {
             log,
         } = load::load(&file, path)?;
         let replay =
-            log::replay(&log, state.config.dim).map_err(|why| layout::corrupt(path, "log", why))?;
+            log::replay(&log, &state.config).map_err(|why| layout::corrupt(path, "log", why))?;
         redo(&mut state, replay.changes, path)?;
         if replay.valid < log.len() {
             file.set_len(header.log + replay.valid as u64)
@@ -95,7 +95,7 @@ impl Store {
     pub fn verify(path: &Path) -> Result<()> {
         let file = File::open(path).map_err(Error::io("cannot open", path))?;
         let load::Loaded { state, header, log } = load::load(&file, path)?;
-        log::replay(&log, state.config.dim).map_err(|why| layout::corrupt(path, "log", why))?;
+        log::replay(&log, &state.config).map_err(|why| layout::corrupt(path, "log", why))?;
         load::verify_originals(&file, &header, path)
     }
 
@@ -206,7 +206,7 @@ fn redo(state: &mut State, changes: Vec<log::Change>, path: &Path) -> Result<()>
     let store = |state: &mut State, rows: &mut Vec<Row>| {
         state
             .payloads
-            .check(rows.iter().map(|row| &row.payload))
+            .check(rows.iter().map(|row| &row.payload), 0)
             .map_err(|_| layout::corrupt(path, "log", "payloads have too many fields"))?;
         state.upsert(rows, 1);
         rows.clear();

@@ -133,6 +133,9 @@ fn codes(writer: &mut Writer<'_>, coded: &Coded) -> Result<()> {
             writer.section(Tag::Codes, |w| codes.rows.pieces(|bytes| w.put(bytes)))?;
             writer.section(Tag::Scales, |w| w.put(bytemuck::cast_slice(&codes.scales)))
         }
+        Coded::Packed(packed) => {
+            writer.section(Tag::Codes, |w| packed.rows.pieces(|bytes| w.put(bytes)))
+        }
         Coded::Binary(signs) => {
             let Some(thresholds) = &signs.thresholds else {
                 return Ok(());

@@ -1,10 +1,14 @@
 //! A filter as a set of slots, column by column.
+//!
+//! Every comparison with a number is a range, and every one with another value an equality of codes:
+//! two kernels that read a column as fast as memory gives it.
 
 use std::cmp::Ordering;
 
 use super::{Filter, Literal, Node, Op};
 use crate::bits::Bits;
-use crate::payload::{Cell, Column, Payloads};
+use crate::kernel::kernels;
+use crate::payload::{Column, FALSE, NO_CODE, NULL, Payloads, TRUE};
 
 impl Filter {
     /// The slots below `length` whose payload meets the condition.
@@ -30,73 +34,89 @@ fn evaluate(node: &Node, payloads: &Payloads, length: usize) -> Bits {
             bits.invert();
             bits
         }
-        Node::Compare(field, Op::NotEqual, literal) => {
-            let mut bits = equal_to(payloads.column(field), literal, length);
-            bits.invert();
-            bits
-        }
-        Node::Compare(field, Op::Equal, literal) => {
-            equal_to(payloads.column(field), literal, length)
-        }
-        Node::Compare(field, op, literal) => {
-            let Some(column) = payloads.column(field) else {
-                return Bits::zeros(length);
-            };
-            collect(column, length, |cell| {
-                let order = match (cell, literal) {
-                    (Cell::Number(x), Literal::Number(y)) => x.partial_cmp(y),
-                    (Cell::Text(x), Literal::Text(y)) => column
-                        .texts
-                        .get(*x as usize)
-                        .map(|x| x.as_ref().cmp(y.as_ref())),
-                    _ => None,
-                };
-                order.is_some_and(|order| match op {
-                    Op::Less => order == Ordering::Less,
-                    Op::LessEqual => order != Ordering::Greater,
-                    Op::Greater => order == Ordering::Greater,
-                    Op::GreaterEqual => order != Ordering::Less,
-                    Op::Equal | Op::NotEqual => false,
-                })
-            })
-        }
+        Node::Compare(field, op, literal) => match payloads.column(field) {
+            Some(column) => compare(column, *op, literal, length),
+            None if *op == Op::NotEqual => inverse(Bits::zeros(length)),
+            None => Bits::zeros(length),
+        },
         Node::In(field, literals) => {
-            let column = payloads.column(field);
             let mut bits = Bits::zeros(length);
-            for literal in literals {
-                bits.or(&equal_to(column, literal, length));
+            if let Some(column) = payloads.column(field) {
+                for literal in literals {
+                    bits.or(&compare(column, Op::Equal, literal, length));
+                }
             }
             bits
         }
         Node::Exists(field) => payloads.column(field).map_or_else(
             || Bits::zeros(length),
-            |column| collect(column, length, |cell| *cell != Cell::Missing),
+            |column| {
+                let mut bits = between(column, f64::NEG_INFINITY, f64::INFINITY, length);
+                bits.or(&collect(&column.codes, length, |code| code != NO_CODE));
+                bits
+            },
         ),
     }
 }
 
-fn equal_to(column: Option<&Column>, literal: &Literal, length: usize) -> Bits {
-    let Some(column) = column else {
-        return Bits::zeros(length);
-    };
-    let wanted = match literal {
-        Literal::Null => Cell::Null,
-        Literal::Bool(b) => Cell::Bool(*b),
-        Literal::Number(n) => Cell::Number(*n),
-        Literal::Text(text) => match column.find(text) {
-            Some(at) => Cell::Text(at),
-            None => return Bits::zeros(length),
-        },
-    };
-    collect(column, length, |cell| *cell == wanted)
+fn inverse(mut bits: Bits) -> Bits {
+    bits.invert();
+    bits
 }
 
-fn collect(column: &Column, length: usize, test: impl Fn(&Cell) -> bool) -> Bits {
+fn compare(column: &Column, op: Op, literal: &Literal, length: usize) -> Bits {
+    match (op, literal) {
+        (Op::NotEqual, _) => inverse(compare(column, Op::Equal, literal, length)),
+        (Op::Equal, Literal::Number(n)) => between(column, *n, *n, length),
+        (Op::Less, Literal::Number(n)) => between(column, f64::NEG_INFINITY, n.next_down(), length),
+        (Op::LessEqual, Literal::Number(n)) => between(column, f64::NEG_INFINITY, *n, length),
+        (Op::Greater, Literal::Number(n)) => between(column, n.next_up(), f64::INFINITY, length),
+        (Op::GreaterEqual, Literal::Number(n)) => between(column, *n, f64::INFINITY, length),
+        (Op::Equal, Literal::Null) => coded(column, NULL, length),
+        (Op::Equal, Literal::Bool(false)) => coded(column, FALSE, length),
+        (Op::Equal, Literal::Bool(true)) => coded(column, TRUE, length),
+        (Op::Equal, Literal::Text(text)) => column
+            .find(text)
+            .map_or_else(|| Bits::zeros(length), |code| coded(column, code, length)),
+        (_, Literal::Text(text)) => {
+            // Each text of the dictionary is compared once.
+            let fits = |known: &str| match known.cmp(text) {
+                Ordering::Less => matches!(op, Op::Less | Op::LessEqual),
+                Ordering::Equal => matches!(op, Op::LessEqual | Op::GreaterEqual),
+                Ordering::Greater => matches!(op, Op::Greater | Op::GreaterEqual),
+            };
+            let fitting: Vec<bool> = column.texts.iter().map(|known| fits(known)).collect();
+            collect(&column.codes, length, |code| {
+                fitting.get(code as usize).is_some_and(|fits| *fits)
+            })
+        }
+        (_, Literal::Null | Literal::Bool(_)) => Bits::zeros(length),
+    }
+}
+
+/// Slots whose number lies between two bounds, both included.
+fn between(column: &Column, low: f64, high: f64, length: usize) -> Bits {
+    let numbers = &column.numbers[..column.numbers.len().min(length)];
+    let mut words = vec![0; length.div_ceil(64)];
+    (kernels().within_f64)(numbers, low, high, &mut words);
+    Bits::from_words(words, length).unwrap_or_else(|| Bits::zeros(length))
+}
+
+/// Slots that have a code.
+fn coded(column: &Column, code: u32, length: usize) -> Bits {
+    let codes = &column.codes[..column.codes.len().min(length)];
+    let mut words = vec![0; length.div_ceil(64)];
+    (kernels().equal_u32)(codes, code, &mut words);
+    Bits::from_words(words, length).unwrap_or_else(|| Bits::zeros(length))
+}
+
+/// Slots whose code passes a test.
+fn collect(codes: &[u32], length: usize, test: impl Fn(u32) -> bool) -> Bits {
     let mut words = vec![0_u64; length.div_ceil(64)];
-    let cells = &column.cells[..column.cells.len().min(length)];
-    for (word, cells) in words.iter_mut().zip(cells.chunks(64)) {
-        for (bit, cell) in cells.iter().enumerate() {
-            *word |= u64::from(test(cell)) << bit;
+    let codes = &codes[..codes.len().min(length)];
+    for (word, codes) in words.iter_mut().zip(codes.chunks(64)) {
+        for (bit, code) in codes.iter().enumerate() {
+            *word |= u64::from(test(*code)) << bit;
         }
     }
     Bits::from_words(words, length).unwrap_or_else(|| Bits::zeros(length))

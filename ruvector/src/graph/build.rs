@@ -6,6 +6,7 @@ use std::ops::Range;
 use super::search::{Guide, Scratch};
 use super::{BATCH_MAX, Graph, NONE};
 use crate::pool::Near;
+use crate::random::Random;
 use crate::space::{BuildSpace, Probe};
 
 /// Rows that a batch of nodes gets or changes.
@@ -132,8 +133,10 @@ impl Graph {
                     scratch.pool.insert(space.one(&probe, earlier), earlier);
                 }
             }
+            let own = space.one(&probe, slot);
             let links = diverse(
                 space,
+                Near::new(own, slot),
                 scratch.pool.items(),
                 self.shape.m,
                 &mut scratch.probe,
@@ -203,6 +206,7 @@ pub(super) fn thin<S: BuildSpace>(
     probe: &mut Probe,
 ) -> Vec<u32> {
     space.take(probe, to);
+    let own = Near::new(space.one(probe, to), to);
     for slot in slots {
         space.fetch(*slot);
     }
@@ -215,15 +219,41 @@ pub(super) fn thin<S: BuildSpace>(
             .total_cmp(&b.distance)
             .then(a.slot().cmp(&b.slot()))
     });
-    diverse(space, &nears, keep, probe)
+    diverse(space, own, &nears, keep, probe)
 }
 
-/// The diversity rule over candidates that are sorted by distance.
-fn diverse<S: BuildSpace>(space: &S, nears: &[Near], keep: usize, probe: &mut Probe) -> Vec<u32> {
+/// The diversity rule over candidates that are sorted by distance; `own` is the node itself.
+///
+/// Equal rows do not crowd one another out: many of them would take all links of each other and be an
+/// island. So they get half of the links at most, which of them is drawn so that all stay connected.
+fn diverse<S: BuildSpace>(
+    space: &S,
+    own: Near,
+    nears: &[Near],
+    keep: usize,
+    probe: &mut Probe,
+) -> Vec<u32> {
+    let twins_max = keep / 2;
+    let mut twins: Vec<u32> = Vec::new();
+    if nears
+        .iter()
+        .filter(|near| near.distance == own.distance)
+        .count()
+        > twins_max
+    {
+        let equal = nears.iter().filter(|near| near.distance == own.distance);
+        twins.extend(equal.map(|near| near.slot()));
+        let pair = |slot: u32| u64::from(slot) << 32 | u64::from(own.slot());
+        twins.sort_by_cached_key(|slot| Random::new(pair(*slot)).next());
+    }
+    let surplus = twins.get(twins_max..).unwrap_or_default();
     let mut kept: Vec<u32> = Vec::with_capacity(keep);
     for near in nears {
         if kept.len() == keep {
             break;
+        }
+        if surplus.contains(&near.slot()) {
+            continue;
         }
         space.take(probe, near.slot());
         let (fours, rest) = kept.as_chunks::<4>();

@@ -26,6 +26,10 @@ pub(super) fn kernels() -> Option<Kernels> {
         l2_f16: |a, b| unsafe { l2_f16(a, b) },
         // SAFETY: the table is only handed out after the features were detected.
         hamming: |a, b| unsafe { hamming(a, b) },
+        // SAFETY: the table is only handed out after the features were detected.
+        within_f64: |cells, low, high, words| unsafe { within_f64(cells, low, high, words) },
+        // SAFETY: the table is only handed out after the features were detected.
+        equal_u32: |cells, wanted, words| unsafe { equal_u32(cells, wanted, words) },
     })
 }
 
@@ -46,42 +50,58 @@ fn sum_i32(v: __m256i) -> i32 {
     ))
 }
 
-#[target_feature(enable = "avx2,fma")]
-fn dot_f32(a: &[f32], b: &[f32]) -> f32 {
-    let mut sums = [_mm256_setzero_ps(); 2];
-    for (a, b) in a.chunks_exact(16).zip(b.chunks_exact(16)) {
-        for (lane, sum) in sums.iter_mut().enumerate() {
-            // SAFETY: both chunks have 16 floats, `lane * 8 + 8 <= 16`.
-            let (x, y) = unsafe {
-                (
-                    _mm256_loadu_ps(a.as_ptr().add(lane * 8)),
-                    _mm256_loadu_ps(b.as_ptr().add(lane * 8)),
-                )
-            };
-            *sum = _mm256_fmadd_ps(x, y, *sum);
-        }
-    }
-    sum_f32(_mm256_add_ps(sums[0], sums[1]))
+/// Values of a register, and registers that are summed side by side: the latency of a sum is four.
+const LANES: usize = 8;
+const SUMS: usize = 4;
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn floats(values: &[f32; LANES]) -> __m256 {
+    // SAFETY: eight floats.
+    unsafe { _mm256_loadu_ps(values.as_ptr()) }
 }
 
-#[target_feature(enable = "avx2,fma")]
-fn l2_f32(a: &[f32], b: &[f32]) -> f32 {
-    let mut sums = [_mm256_setzero_ps(); 2];
-    for (a, b) in a.chunks_exact(16).zip(b.chunks_exact(16)) {
-        for (lane, sum) in sums.iter_mut().enumerate() {
-            // SAFETY: both chunks have 16 floats, `lane * 8 + 8 <= 16`.
-            let (x, y) = unsafe {
-                (
-                    _mm256_loadu_ps(a.as_ptr().add(lane * 8)),
-                    _mm256_loadu_ps(b.as_ptr().add(lane * 8)),
-                )
-            };
-            let d = _mm256_sub_ps(x, y);
-            *sum = _mm256_fmadd_ps(d, d, *sum);
-        }
-    }
-    sum_f32(_mm256_add_ps(sums[0], sums[1]))
+#[inline]
+#[target_feature(enable = "avx2,f16c")]
+fn halves(bits: &[u16; LANES]) -> __m256 {
+    // SAFETY: eight halves, 16 bytes.
+    _mm256_cvtph_ps(unsafe { _mm_loadu_si128(bits.as_ptr().cast()) })
 }
+
+macro_rules! float_kernel {
+    ($name:ident, $value:ty, $load:ident, $sum:ident, $x:ident, $y:ident => $step:expr) => {
+        #[target_feature(enable = "avx2,fma,f16c")]
+        fn $name(a: &[f32], b: &[$value]) -> f32 {
+            let mut sums = [_mm256_setzero_ps(); SUMS];
+            let (a, b) = (a.as_chunks::<LANES>().0, b.as_chunks::<LANES>().0);
+            let (a4, a_rest) = a.as_chunks::<SUMS>();
+            let (b4, b_rest) = b.as_chunks::<SUMS>();
+            for (a, b) in a4.iter().zip(b4) {
+                for lane in 0..SUMS {
+                    let ($sum, $x, $y) = (sums[lane], floats(&a[lane]), $load(&b[lane]));
+                    sums[lane] = $step;
+                }
+            }
+            for (lane, (a, b)) in a_rest.iter().zip(b_rest).enumerate() {
+                let ($sum, $x, $y) = (sums[lane], floats(a), $load(b));
+                sums[lane] = $step;
+            }
+            let [a, b, c, d] = sums;
+            sum_f32(_mm256_add_ps(_mm256_add_ps(a, b), _mm256_add_ps(c, d)))
+        }
+    };
+}
+
+float_kernel!(dot_f32, f32, floats, sum, x, y => _mm256_fmadd_ps(x, y, sum));
+float_kernel!(dot_f16, u16, halves, sum, x, y => _mm256_fmadd_ps(x, y, sum));
+float_kernel!(l2_f32, f32, floats, sum, x, y => {
+    let d = _mm256_sub_ps(x, y);
+    _mm256_fmadd_ps(d, d, sum)
+});
+float_kernel!(l2_f16, u16, halves, sum, x, y => {
+    let d = _mm256_sub_ps(x, y);
+    _mm256_fmadd_ps(d, d, sum)
+});
 
 /// `sum += |q| * (x with the sign of q)`, which is `q * x` without a signed-by-signed multiply.
 /// Two products of codes in -127..=127 fit an i16, so `maddubs` never saturates.
@@ -133,45 +153,76 @@ fn dot_i8_x4(a: &[i8], rows: [&[i8]; 4]) -> [i32; 4] {
     sums.map(|sum| sum_i32(sum))
 }
 
-#[target_feature(enable = "avx2,fma,f16c")]
-fn dot_f16(a: &[f32], b: &[u16]) -> f32 {
-    let mut sums = [_mm256_setzero_ps(); 2];
-    for (a, b) in a.chunks_exact(16).zip(b.chunks_exact(16)) {
-        for (lane, sum) in sums.iter_mut().enumerate() {
-            // SAFETY: both chunks have 16 values, `lane * 8 + 8 <= 16`.
-            let (x, y) = unsafe {
-                (
-                    _mm256_loadu_ps(a.as_ptr().add(lane * 8)),
-                    _mm256_cvtph_ps(_mm_loadu_si128(b.as_ptr().add(lane * 8).cast())),
-                )
-            };
-            *sum = _mm256_fmadd_ps(x, y, *sum);
-        }
-    }
-    sum_f32(_mm256_add_ps(sums[0], sums[1]))
-}
-
-#[target_feature(enable = "avx2,fma,f16c")]
-fn l2_f16(a: &[f32], b: &[u16]) -> f32 {
-    let mut sums = [_mm256_setzero_ps(); 2];
-    for (a, b) in a.chunks_exact(16).zip(b.chunks_exact(16)) {
-        for (lane, sum) in sums.iter_mut().enumerate() {
-            // SAFETY: both chunks have 16 values, `lane * 8 + 8 <= 16`.
-            let (x, y) = unsafe {
-                (
-                    _mm256_loadu_ps(a.as_ptr().add(lane * 8)),
-                    _mm256_cvtph_ps(_mm_loadu_si128(b.as_ptr().add(lane * 8).cast())),
-                )
-            };
-            let d = _mm256_sub_ps(x, y);
-            *sum = _mm256_fmadd_ps(d, d, *sum);
-        }
-    }
-    sum_f32(_mm256_add_ps(sums[0], sums[1]))
-}
-
+/// Counts bits by a table of sixteen nibbles (Muła, Kurz and Lemire, 2018).
 #[target_feature(enable = "avx2,popcnt")]
 fn hamming(a: &[u64], b: &[u64]) -> u32 {
-    // With `popcnt` this is one instruction a word.
-    a.iter().zip(b).map(|(a, b)| (a ^ b).count_ones()).sum()
+    let load = |words: &[u64; 4]| {
+        // SAFETY: 32 bytes.
+        unsafe { _mm256_loadu_si256(words.as_ptr().cast()) }
+    };
+    let table = _mm256_setr_epi8(
+        0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4, //
+        0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,
+    );
+    let nibble = _mm256_set1_epi8(0x0f);
+    let (a, a_rest) = a.as_chunks::<4>();
+    let (b, b_rest) = b.as_chunks::<4>();
+    let mut sum = _mm256_setzero_si256();
+    for (a, b) in a.iter().zip(b) {
+        let differ = _mm256_xor_si256(load(a), load(b));
+        let low = _mm256_and_si256(differ, nibble);
+        let high = _mm256_and_si256(_mm256_srli_epi16::<4>(differ), nibble);
+        let counts = _mm256_add_epi8(
+            _mm256_shuffle_epi8(table, low),
+            _mm256_shuffle_epi8(table, high),
+        );
+        sum = _mm256_add_epi64(sum, _mm256_sad_epu8(counts, _mm256_setzero_si256()));
+    }
+    let half = _mm_add_epi64(
+        _mm256_castsi256_si128(sum),
+        _mm256_extracti128_si256::<1>(sum),
+    );
+    let total = _mm_cvtsi128_si64(half) + _mm_extract_epi64::<1>(half);
+    total as u32 + super::count_differing(a_rest, b_rest)
+}
+
+#[target_feature(enable = "avx2")]
+fn within_f64(cells: &[f64], low: f64, high: f64, words: &mut [u64]) {
+    let (low4, high4) = (_mm256_set1_pd(low), _mm256_set1_pd(high));
+    let (blocks, rest) = cells.as_chunks::<64>();
+    for (word, block) in words.iter_mut().zip(blocks) {
+        let mut bits = 0;
+        for (at, cells) in block.as_chunks::<4>().0.iter().enumerate() {
+            // SAFETY: four doubles.
+            let cells = unsafe { _mm256_loadu_pd(cells.as_ptr()) };
+            let both = _mm256_and_pd(
+                _mm256_cmp_pd::<_CMP_GE_OQ>(cells, low4),
+                _mm256_cmp_pd::<_CMP_LE_OQ>(cells, high4),
+            );
+            bits |= (_mm256_movemask_pd(both) as u64) << (4 * at);
+        }
+        *word = bits;
+    }
+    if let Some(word) = words.get_mut(blocks.len()) {
+        *word = super::word_of(rest, |cell| *cell >= low && *cell <= high);
+    }
+}
+
+#[target_feature(enable = "avx2")]
+fn equal_u32(cells: &[u32], wanted: u32, words: &mut [u64]) {
+    let wanted8 = _mm256_set1_epi32(wanted.cast_signed());
+    let (blocks, rest) = cells.as_chunks::<64>();
+    for (word, block) in words.iter_mut().zip(blocks) {
+        let mut bits = 0;
+        for (at, cells) in block.as_chunks::<8>().0.iter().enumerate() {
+            // SAFETY: eight words of four bytes.
+            let cells = unsafe { _mm256_loadu_si256(cells.as_ptr().cast()) };
+            let equal = _mm256_castsi256_ps(_mm256_cmpeq_epi32(cells, wanted8));
+            bits |= (_mm256_movemask_ps(equal) as u64) << (8 * at);
+        }
+        *word = bits;
+    }
+    if let Some(word) = words.get_mut(blocks.len()) {
+        *word = super::word_of(rest, |cell| *cell == wanted);
+    }
 }

@@ -1,15 +1,23 @@
 //! Distance kernels: one table of functions, chosen once for the machine that the code runs on.
 //!
-//! Rows are padded with zeros to 64 bytes, so no kernel has a tail: `f32` rows have a multiple of
-//! 16 components, halves of 32, `i8` rows a multiple of 64, bits of 512. Zeros add nothing to any of the sums. Codes lie in
+//! Rows are padded with zeros to 64 bytes, so kernels have no tails: `f32` rows have a multiple of
+//! 16 components, halves of 32, `i8` rows a multiple of 64. Zeros add nothing to any of the sums. Bits
+//! come in whole words, cells of a column in any number. Codes lie in
 //! -127..=127 (never -128), which is what the sign trick of the AVX2 kernel needs.
 //!
 //! Integer kernels equal the scalar one exactly; float kernels differ by the order of the sum only.
+//!
+//! The environment variable `RUVECTOR_KERNELS` names another table that the machine runs, so that each
+//! can be tested and measured on one machine.
 
 mod scalar;
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 
 use std::sync::OnceLock;
 
@@ -32,12 +40,35 @@ pub(crate) struct Kernels {
     pub l2_f16: fn(&[f32], &[u16]) -> f32,
     /// Number of bits that differ.
     pub hamming: fn(&[u64], &[u64]) -> u32,
+    /// Sets the bits of the values that lie between two bounds, both included; a NaN never does. One
+    /// word a 64 values is written, and the rest of the words left alone.
+    pub within_f64: fn(&[f64], f64, f64, &mut [u64]),
+    /// Sets the bits of the values that equal one; words as for `within_f64`.
+    pub equal_u32: fn(&[u32], u32, &mut [u64]),
 }
 
-/// The fastest table that this machine runs.
+/// Number of bits that differ, a word at a time.
+fn count_differing(a: &[u64], b: &[u64]) -> u32 {
+    a.iter().zip(b).map(|(a, b)| (a ^ b).count_ones()).sum()
+}
+
+/// The test of up to 64 values as bits.
+#[inline(always)]
+fn word_of<T>(values: &[T], test: impl Fn(&T) -> bool) -> u64 {
+    let bits = values.iter().enumerate();
+    bits.fold(0, |word, (at, value)| word | u64::from(test(value)) << at)
+}
+
+/// The fastest table that this machine runs, or the one of those that the environment names.
 pub(crate) fn kernels() -> &'static Kernels {
     static CHOSEN: OnceLock<Kernels> = OnceLock::new();
-    CHOSEN.get_or_init(|| available().pop().unwrap_or(scalar::KERNELS))
+    CHOSEN.get_or_init(|| {
+        let tables = available();
+        let named = std::env::var("RUVECTOR_KERNELS").ok();
+        let named = named.and_then(|name| tables.iter().find(|table| table.name == name));
+        let chosen = named.or(tables.last()).copied();
+        chosen.unwrap_or(scalar::KERNELS)
+    })
 }
 
 /// All tables that this machine runs, the fastest last.
@@ -45,7 +76,9 @@ fn available() -> Vec<Kernels> {
     #[allow(unused_mut, reason = "only the scalar table exists on other machines")]
     let mut tables = vec![scalar::KERNELS];
     #[cfg(target_arch = "x86_64")]
-    tables.extend(avx2::kernels());
+    tables.extend(avx2::kernels().into_iter().chain(avx512::kernels()));
+    #[cfg(target_arch = "aarch64")]
+    tables.extend(neon::kernels());
     tables
 }
 
@@ -64,7 +97,20 @@ pub(crate) fn prefetch<T>(row: &[T]) {
             at += 64;
         }
     }
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(target_arch = "aarch64")]
+    {
+        let start = row.as_ptr().cast::<u8>();
+        let mut at = 0;
+        while at < size_of_val(row) {
+            // SAFETY: as above.
+            unsafe {
+                std::arch::asm!("prfm pldl1keep, [{line}]", line = in(reg) start.add(at),
+                    options(nostack, preserves_flags, readonly));
+            }
+            at += 64;
+        }
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     let _ = row;
 }
 
@@ -127,8 +173,31 @@ mod tests {
         }
 
         #[test]
-        fn bits_that_differ_are_counted(a in proptest::collection::vec(any::<u64>(), 8), b in proptest::collection::vec(any::<u64>(), 8)) {
-            let naive = (0..512).filter(|at| (a[at / 64] ^ b[at / 64]) >> (at % 64) & 1 == 1).count();
+        fn cells_are_compared_as_one_by_one(
+            cells in proptest::collection::vec(prop_oneof![5 => (-4..4_i8).prop_map(f64::from), 1 => Just(f64::NAN)], 0..300),
+            low in -4..4_i8,
+            width in 0..4_i8,
+        ) {
+            let (low, high) = (f64::from(low), f64::from(low + width));
+            let codes: Vec<u32> = cells.iter().map(|cell| *cell as i32 as u32).collect();
+            for table in available() {
+                let mut words = vec![u64::MAX; cells.len().div_ceil(64)];
+                (table.within_f64)(&cells, low, high, &mut words);
+                for (at, cell) in cells.iter().enumerate() {
+                    prop_assert_eq!(words[at / 64] >> (at % 64) & 1 == 1, low <= *cell && *cell <= high, "{}", table.name);
+                }
+                (table.equal_u32)(&codes, low as i32 as u32, &mut words);
+                for (at, code) in codes.iter().enumerate() {
+                    prop_assert_eq!(words[at / 64] >> (at % 64) & 1 == 1, *code == low as i32 as u32, "{}", table.name);
+                }
+                let past = words.last().map_or(0, |word| word >> 1 >> ((cells.len() + 63) % 64));
+                prop_assert_eq!(past, 0, "{}", table.name);
+            }
+        }
+
+        #[test]
+        fn bits_that_differ_are_counted(a in proptest::collection::vec(any::<u64>(), 16), b in proptest::collection::vec(any::<u64>(), 16)) {
+            let naive = (0..1024).filter(|at| (a[at / 64] ^ b[at / 64]) >> (at % 64) & 1 == 1).count();
             for table in available() {
                 prop_assert_eq!((table.hamming)(&a, &b) as usize, naive, "{}", table.name);
             }

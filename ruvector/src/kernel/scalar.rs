@@ -10,7 +10,9 @@ pub(super) const KERNELS: Kernels = Kernels {
     dot_i8_x4,
     dot_f16,
     l2_f16,
-    hamming,
+    hamming: super::count_differing,
+    within_f64,
+    equal_u32,
 };
 
 const LANES: usize = 16;
@@ -46,8 +48,16 @@ fn l2_f16(a: &[f32], b: &[u16]) -> f32 {
     lanes(a, b, |x, y| (x - half(y)) * (x - half(y)))
 }
 
-fn hamming(a: &[u64], b: &[u64]) -> u32 {
-    a.iter().zip(b).map(|(a, b)| (a ^ b).count_ones()).sum()
+fn within_f64(cells: &[f64], low: f64, high: f64, words: &mut [u64]) {
+    for (word, cells) in words.iter_mut().zip(cells.chunks(64)) {
+        *word = super::word_of(cells, |cell| (*cell >= low) & (*cell <= high));
+    }
+}
+
+fn equal_u32(cells: &[u32], wanted: u32, words: &mut [u64]) {
+    for (word, cells) in words.iter_mut().zip(cells.chunks(64)) {
+        *word = super::word_of(cells, |cell| *cell == wanted);
+    }
 }
 
 fn dot_i8(a: &[i8], b: &[i8]) -> i32 {

@@ -250,3 +250,46 @@ fn range_search_finds_exactly_what_scores_enough() {
         }
     }
 }
+
+/// Bug: equal rows are no farther from one another than from themselves, so they never crowded one another out,
+/// took all links of each other, and were an island that no search left or reached.
+/// Fix: half of a node's links at most lead to rows that equal it.
+#[test]
+fn many_equal_rows_do_not_cut_the_graph() {
+    for quantization in [Quantization::None, Quantization::Int8] {
+        let distinct = Random(21).clustered(600, 16);
+        // Every row five times, and a few rows three hundred times, in turn.
+        let mut rows: Vec<Vec<f32>> = Vec::new();
+        for round in 0..5 {
+            for (at, row) in distinct.iter().enumerate() {
+                rows.push(row.clone());
+                if at % 2 == round % 2 {
+                    rows.push(distinct[at % 5].clone());
+                }
+            }
+        }
+        let index = graph(16, quantization);
+        fill(&index, &rows);
+        let name = quantization.name();
+        let (mut found, mut wanted) = (0, 0);
+        for query in distinct.iter().step_by(7) {
+            let mut exact: Vec<f32> = rows
+                .iter()
+                .map(|row| row.iter().zip(query).map(|(a, b)| (a - b) * (a - b)).sum())
+                .collect();
+            exact.sort_by(f32::total_cmp);
+            let hits = index.search(query, 10).run().unwrap();
+            wanted += 10;
+            found += hits
+                .iter()
+                .filter(|hit| -hit.score <= exact[9] + 1e-4)
+                .count();
+        }
+        assert!(found * 100 >= wanted * 97, "{name}: {found} of {wanted}");
+        for repeated in &distinct[..5] {
+            let hits = index.search(repeated, 100).effort(200).run().unwrap();
+            let equal = hits.iter().filter(|hit| hit.score > -1e-4).count();
+            assert!(equal >= 95, "{name}: {equal} of 100 equal rows");
+        }
+    }
+}

@@ -4,11 +4,13 @@
     clippy::expect_used,
     clippy::panic,
     clippy::print_stderr,
+    clippy::print_stdout,
     missing_docs,
     reason = "tests"
 )]
 
 mod adaptive;
+mod bits;
 mod cache;
 mod codes;
 mod common;
@@ -16,7 +18,9 @@ mod crash;
 mod embedder;
 mod file;
 mod graph;
+mod kernels;
 mod lookalikes;
+mod protocol;
 mod recall;
 mod refusals;
 mod retriever;

@@ -1,7 +1,7 @@
 //! What cannot be stored or asked is told, and changes nothing.
 
 use ruvector::{Error, Filter, Index, Metric};
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[test]
 fn a_vector_that_cannot_be_is_refused_by_name() {
@@ -50,4 +50,42 @@ fn a_filter_that_makes_no_sense_is_told_with_its_place() {
         .to_string();
     assert!(error.contains("24") || error.contains("23"), "{error}");
     assert!(Filter::parse("").is_err());
+}
+
+#[test]
+fn vectors_whose_squares_would_overflow_are_refused() {
+    for metric in [Metric::L2, Metric::Dot] {
+        let index = Index::builder(2).metric(metric).build().unwrap();
+        let refused = index.upsert(1, &[1e19, 0.0], Value::Null);
+        assert!(matches!(refused, Err(Error::TooLong { .. })));
+        index.upsert(1, &[9e17, 0.0], Value::Null).unwrap();
+        index.upsert(2, &[-9e17, 0.0], Value::Null).unwrap();
+        let hits = index.search(&[9e17, 0.0], 2).run().unwrap();
+        assert_eq!((hits[0].id, hits[1].id), (1, 2));
+        assert!(hits.iter().all(|hit| hit.score.is_finite()));
+    }
+    // Under cosine only the direction counts.
+    let index = Index::builder(2).build().unwrap();
+    index.upsert(1, &[1e30, 1e30], Value::Null).unwrap();
+}
+
+#[test]
+fn a_field_that_comes_late_counts_with_the_slots_before_it() {
+    let count = 5000;
+    let rows = vec![0.5_f32; count * 2];
+    let ids: Vec<u64> = (0..count as u64).collect();
+    let filled = |bytes| {
+        let index = Index::builder(2).max_bytes(bytes).build().unwrap();
+        index.upsert_batch(&ids, &rows, Vec::new()).unwrap();
+        index
+    };
+    let taken = filled(usize::MAX).stats().heap_bytes;
+    // Room for a row and its payload, not for a column of 5,000 cells.
+    let index = filled(taken + 8000);
+    let late = index.upsert(0, &[1.0, 0.0], json!({"late": 1}));
+    assert!(matches!(late, Err(Error::Full { what: "bytes", .. })));
+    index.upsert(0, &[1.0, 0.0], Value::Null).unwrap();
+    filled(taken + 200_000)
+        .upsert(0, &[1.0, 0.0], json!({"late": 1}))
+        .unwrap();
 }

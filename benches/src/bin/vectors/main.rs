@@ -27,6 +27,7 @@ use clap::{Parser, ValueEnum};
 use serde_json::{Value, json};
 
 use engine::{Engine, Metric};
+use npy::Rows;
 
 /// Measures ruvector and its peers on the same vectors.
 #[derive(Parser, Clone)]
@@ -124,10 +125,33 @@ fn main() -> ExitCode {
     }
 }
 
+/// The vectors to index, and how many were left out.
+fn base(options: &Options) -> Result<(Rows, usize)> {
+    comparable(npy::read(&options.base, options.limit)?, options)
+}
+
+/// The vectors to look for, and how many were left out.
+fn queries(options: &Options) -> Result<(Rows, usize)> {
+    comparable(npy::read(&options.queries, options.queries_max)?, options)
+}
+
+/// Under cosine a row of zeros is near to nothing, and engines differ in what they do about it.
+fn comparable(rows: Rows, options: &Options) -> Result<(Rows, usize)> {
+    let (rows, zeros) = match options.metric {
+        Metric::Cosine => rows.without_zeros(),
+        Metric::Dot | Metric::L2 => (rows, 0),
+    };
+    ensure!(
+        rows.rows() > 0,
+        "there are only zeros, which have no cosine"
+    );
+    Ok((rows, zeros))
+}
+
 /// Runs every engine, each of its parts in a process of its own.
 fn compare(options: &Options) -> Result<()> {
-    let base = npy::read(&options.base, options.limit)?;
-    let queries = npy::read(&options.queries, options.queries_max)?;
+    let (base, base_zeros) = base(options)?;
+    let (queries, query_zeros) = queries(options)?;
     ensure!(
         base.dim == queries.dim,
         "the base has {} columns, the queries have {}",
@@ -144,9 +168,9 @@ fn compare(options: &Options) -> Result<()> {
     let truth = truth::compute(&base, &queries, options.k, options.metric, all);
     truth.write(&folder.path().join("truth"))?;
     let conditions = json!({
-        "conditions": measure::machine(),
+        "conditions": measure::machine(), "kernels": engines::kernels()?,
         "vectors": base.rows(), "dim": base.dim, "queries": queries.rows(),
-        "k": options.k, "metric": options.metric.name(),
+        "zeros_left_out": [base_zeros, query_zeros], "k": options.k, "metric": options.metric.name(),
         "links": options.links, "build_effort": options.build_effort, "core": options.core,
     });
     say(options, &conditions);
@@ -211,11 +235,11 @@ fn run_part(options: &Options, part: &[String]) -> Result<()> {
     let file = Path::new(folder).join(name);
     match what.as_str() {
         "build" => {
-            let base = npy::read(&options.base, options.limit)?;
+            let (base, _) = base(options)?;
             println!("{}", measure::build(engine.as_mut(), &base, &file)?);
         }
         "search" => {
-            let queries = npy::read(&options.queries, options.queries_max)?;
+            let (queries, _) = queries(options)?;
             let truth = truth::Truth::read(&Path::new(folder).join("truth"))?;
             for figure in measure::search(engine.as_mut(), &queries, options.k, &truth, &file)? {
                 println!("{figure}");

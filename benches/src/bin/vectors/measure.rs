@@ -109,10 +109,16 @@ pub fn search(
     engine.search(queries.row(0), k, &mut found)?;
     let open = begun.elapsed();
     let mut figures = Vec::new();
-    for effort in EFFORTS {
-        if effort < k && engine.has_effort() {
-            continue;
-        }
+    // A walk that keeps fewer than k candidates cannot find k.
+    let mut efforts: Vec<usize> = EFFORTS.into_iter().filter(|effort| *effort >= k).collect();
+    if efforts.len() < 3 {
+        efforts.extend(
+            [k, 2 * k, 4 * k]
+                .into_iter()
+                .filter(|effort| *effort > 1024),
+        );
+    }
+    for effort in efforts {
         engine.set_effort(effort)?;
         let mut recall = 0.0;
         for (at, query) in queries.iter().enumerate() {

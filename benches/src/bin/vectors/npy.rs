@@ -44,6 +44,23 @@ impl Rows {
             values,
         }
     }
+
+    /// Without rows of zeros, which have no cosine; how many there were.
+    pub fn without_zeros(self) -> (Self, usize) {
+        let rows = self.rows();
+        let kept: Vec<f32> = self
+            .iter()
+            .filter(|row| row.iter().any(|x| *x != 0.0))
+            .flatten()
+            .copied()
+            .collect();
+        let kept = Self {
+            dim: self.dim,
+            values: kept,
+        };
+        let left_out = rows - kept.rows();
+        (kept, left_out)
+    }
 }
 
 /// The first rows of a file, `limit` at most.

@@ -6,6 +6,7 @@
 )]
 
 mod run;
+mod score;
 mod table;
 
 use std::path::PathBuf;

@@ -15,8 +15,10 @@ const MILLIS_FROM: f64 = 1e11;
 /// A file and what its columns hold.
 pub struct Table {
     reader: Reader<File>,
-    time: usize,
-    /// Place, name and type of each column but the time's.
+    /// The row that was read last.
+    record: StringRecord,
+    time: Option<usize>,
+    /// Place, name and type of each column but the time's and those that were taken.
     pub columns: Vec<(usize, String, FieldType)>,
 }
 
@@ -36,17 +38,23 @@ fn open(path: &Path, delimiter: u8) -> Result<Reader<File>, Failure> {
 }
 
 impl Table {
-    /// Looks at the whole file once.
-    pub fn open(path: &Path, delimiter: u8, time: &str) -> Result<Self, Failure> {
+    /// Looks at the whole file once. Without a column of times all rows are at 0.
+    pub fn open(path: &Path, delimiter: u8, time: Option<&str>) -> Result<Self, Failure> {
         let mut reader = open(path, delimiter)?;
         let names: Vec<String> = reader.headers()?.iter().map(str::to_owned).collect();
-        let Some(time) = names.iter().position(|name| name == time) else {
-            return Err(format!(
-                "{}: no column `{time}`; there are {}",
-                path.display(),
-                names.join(", ")
-            )
-            .into());
+        let time = match time {
+            None => None,
+            Some(time) => match names.iter().position(|name| name == time) {
+                Some(place) => Some(place),
+                None => {
+                    return Err(format!(
+                        "{}: no column `{time}`; there are {}",
+                        path.display(),
+                        names.join(", ")
+                    )
+                    .into());
+                }
+            },
         };
         let mut numeric = vec![true; names.len()];
         let mut record = StringRecord::new();
@@ -64,7 +72,7 @@ impl Table {
         }
         let columns = names.into_iter().zip(numeric).enumerate();
         let columns = columns
-            .filter(|(at, _)| *at != time)
+            .filter(|(at, _)| Some(*at) != time)
             .map(|(at, (name, numeric))| match numeric {
                 true => (at, name, FieldType::Float),
                 false => (at, name, FieldType::Text),
@@ -72,21 +80,45 @@ impl Table {
             .collect();
         Ok(Self {
             reader: open(path, delimiter)?,
+            record: StringRecord::new(),
             time,
             columns,
         })
     }
 
+    /// Takes a column out of those that are values; its place for [`Table::text`].
+    pub fn take(&mut self, name: &str) -> Result<usize, Failure> {
+        let found = self.columns.iter().position(|(_, known, _)| known == name);
+        let Some(found) = found else {
+            let known: Vec<&str> = self
+                .columns
+                .iter()
+                .map(|(_, name, _)| name.as_str())
+                .collect();
+            return Err(format!("no column `{name}`; there are {}", known.join(", ")).into());
+        };
+        Ok(self.columns.remove(found).0)
+    }
+
+    /// What a column says in the row that was read last.
+    pub fn text(&self, place: usize) -> &str {
+        self.record.get(place).unwrap_or_default()
+    }
+
     /// The next row, none at the end.
     pub fn next(&mut self) -> Result<Option<Row>, Failure> {
-        let mut record = StringRecord::new();
-        match self.reader.read_record(&mut record) {
+        match self.reader.read_record(&mut self.record) {
             Ok(false) => return Ok(None),
             Ok(true) => {}
             Err(error) if error.is_io_error() => return Err(error.into()),
             Err(_) => return Ok(Some(Row::Bad("unreadable"))),
         }
-        let Some(at) = record.get(self.time).and_then(parse_time) else {
+        let record = &self.record;
+        let at = match self.time {
+            None => Some(Timestamp::from_millis(0)),
+            Some(time) => record.get(time).and_then(parse_time),
+        };
+        let Some(at) = at else {
             return Ok(Some(Row::Bad("time")));
         };
         let mut values = Vec::with_capacity(self.columns.len());

@@ -4,7 +4,7 @@ mod hnsw_rs;
 mod ours;
 mod usearch;
 
-pub use ours::fresh;
+pub use ours::{fresh, kernels};
 
 use anyhow::{Result, bail};
 

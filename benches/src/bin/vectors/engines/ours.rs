@@ -60,6 +60,11 @@ pub fn fresh(options: &Options, dim: usize) -> Result<Index> {
         .build()?)
 }
 
+/// The instruction set that ruvector runs with; `RUVECTOR_KERNELS` names another.
+pub fn kernels() -> Result<&'static str> {
+    Ok(Index::builder(1).build()?.stats().kernels)
+}
+
 fn quantization(options: &Options, dim: usize) -> Quantization {
     use crate::Quantization as Asked;
     let asked = match (options.quantization, options.kind) {

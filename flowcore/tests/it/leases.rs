@@ -1,0 +1,94 @@
+//! Two engines on one journal: one works, the other waits, and whoever slept too long writes nothing.
+
+use std::time::Duration;
+
+use flowcore::journal::JournalError;
+use flowcore::{Command, Engine, Error, Journal, MemoryJournal, RunStatus, Timestamp, Workflow};
+use serde_json::json;
+
+const TTL: Duration = Duration::from_secs(10);
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_millis(seconds * 1000)
+}
+
+fn engine<J: Journal>(journal: J) -> Engine<J> {
+    let mut engine = Engine::new(journal).action_external("work");
+    let yaml = "workflow: {name: w, steps: [{id: a, action: work}, {id: b, action: work}]}";
+    engine.deploy(Workflow::from_yaml(yaml).unwrap()).unwrap();
+    engine
+}
+
+fn fenced<T: std::fmt::Debug>(result: Result<T, Error>) -> bool {
+    matches!(result, Err(Error::Journal(JournalError::Fenced { .. })))
+}
+
+fn one_works_and_the_other_takes_over<J: Journal>(mut open: impl FnMut() -> J) {
+    let (mut one, mut two) = (engine(open()), engine(open()));
+    let first = one.lease("one", TTL, at(0)).unwrap();
+    let held = two.lease("two", TTL, at(5)).unwrap_err();
+    assert!(
+        matches!(held, Error::Journal(JournalError::Held { .. })),
+        "{held}"
+    );
+    let run = one.start("w", None, json!(1), at(5)).unwrap();
+    let commands = one.step(at(5)).unwrap();
+    let [Command::Execute(call)] = commands.as_slice() else {
+        panic!("{commands:?}")
+    };
+    assert_eq!(call.epoch(), first);
+    // The step renewed the lease: without that it would have ended at 10.
+    assert!(two.lease("two", TTL, at(14)).is_err());
+    // Now `one` sleeps through the end of its lease.
+    let second = two.lease("two", TTL, at(16)).unwrap();
+    assert!(second > first);
+    let taken_over = two.step(at(16)).unwrap();
+    let [Command::Execute(again)] = taken_over.as_slice() else {
+        panic!("{taken_over:?}")
+    };
+    assert_eq!(again.idempotency_key(), call.idempotency_key());
+    // It wakes up with a result: nothing of it gets through, now or later.
+    one.complete(call.token(), Ok(json!("late").into()), at(17));
+    assert!(fenced(one.step(at(17))));
+    assert!(fenced(one.step(at(100))));
+    two.complete(again.token(), Ok(json!("in time").into()), at(18));
+    let next = two.step(at(18)).unwrap();
+    let [Command::Execute(last)] = next.as_slice() else {
+        panic!("{next:?}")
+    };
+    two.complete(last.token(), Ok(json!("end").into()), at(19));
+    two.step(at(19)).unwrap();
+    let info = two.status(run).unwrap();
+    assert_eq!(
+        (info.status, info.output),
+        (RunStatus::Succeeded, json!("end"))
+    );
+    // When `two` has gone, `one` may come back, and reads what happened meanwhile.
+    one.lease("one", TTL, at(60)).unwrap();
+    assert!(one.step(at(60)).unwrap().is_empty());
+    assert_eq!(one.status(run).unwrap().output, json!("end"));
+}
+
+#[test]
+fn two_engines_on_a_memory_journal_never_both_work() {
+    let journal = MemoryJournal::new();
+    one_works_and_the_other_takes_over(|| journal.clone());
+}
+
+#[cfg(feature = "sqlite")]
+#[test]
+fn two_engines_on_one_sqlite_file_never_both_work() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("runs.db");
+    one_works_and_the_other_takes_over(|| flowcore::SqliteJournal::open(&path).unwrap());
+}
+
+#[test]
+fn an_engine_without_a_lease_is_fenced_by_one_that_has_it() {
+    let journal = MemoryJournal::new();
+    let mut careless = engine(journal.clone());
+    careless.step(at(0)).unwrap();
+    engine(journal).lease("owner", TTL, at(0)).unwrap();
+    careless.start("w", None, json!(1), at(1)).unwrap();
+    assert!(fenced(careless.step(at(1))));
+}
