@@ -133,7 +133,7 @@ int main(void) {
         must(rv_index_upsert(index, ++incidents, looks, 4, nothing, &error));
         uint64_t run = 0;
         ew_buffer *info = NULL;
-        must(fc_trigger(flows, ew_str_of("fever"), ew_str_of("{\"cow\": \"bella\"}"), at * 10000, &run, &error));
+        must(fc_trigger(flows, ew_str_of("fever"), nothing, ew_str_of("{\"cow\": \"bella\"}"), at * 10000, &run, &error));
         must(fc_run_until_idle(flows, at * 10000, NULL, &error));
         must(fc_status(flows, run, &info, &error));
         printf("%s\n", ew_buffer_data(info));

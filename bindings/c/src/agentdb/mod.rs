@@ -6,13 +6,19 @@ mod transaction;
 
 use agentdb::Error;
 
-use crate::fail::{EW_CORRUPT, EW_INVALID, EW_LIMIT, EW_SYSTEM, Fail};
+use crate::fail::{EW_CORRUPT, EW_INVALID, EW_LIMIT, EW_STATE, EW_SYSTEM, Fail};
 
 fn raise(error: Error) -> Fail {
     let status = match &error {
-        Error::Open { .. } | Error::Store(_) => EW_SYSTEM,
-        Error::Format { .. } | Error::Foreign { .. } | Error::Damaged { .. } => EW_CORRUPT,
-        Error::Limit { .. } => EW_LIMIT,
+        Error::Open { .. } | Error::Store(_) | Error::DiskFull | Error::GroupLost { .. } => {
+            EW_SYSTEM
+        }
+        Error::Format { .. }
+        | Error::Foreign { .. }
+        | Error::Damaged { .. }
+        | Error::Malformed { .. } => EW_CORRUPT,
+        Error::Limit { .. } | Error::CounterFull { .. } => EW_LIMIT,
+        Error::Poisoned { .. } => EW_STATE,
         _ => EW_INVALID,
     };
     Fail::new(status, error)

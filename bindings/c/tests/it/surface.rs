@@ -15,9 +15,18 @@ pub fn of(crate_root: &Path) -> BTreeSet<String> {
         .get("features")
         .and_then(|features| features.get("default"))
         .and_then(toml::Value::as_array)
-        .map(|names| names.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect())
+        .map(|names| {
+            names
+                .iter()
+                .filter_map(|name| name.as_str().map(str::to_owned))
+                .collect()
+        })
         .unwrap_or_default();
-    let mut sources = Sources { defaults, methods: BTreeMap::new(), modules: BTreeMap::new() };
+    let mut sources = Sources {
+        defaults,
+        methods: BTreeMap::new(),
+        modules: BTreeMap::new(),
+    };
     sources.load(&crate_root.join("src/lib.rs"), &crate_root.join("src"), "");
     let mut found = BTreeSet::new();
     sources.exported("", "", &mut found);
@@ -40,7 +49,10 @@ impl Sources {
     }
 
     fn take(&mut self, items: Vec<Item>, folder: &Path, path: &str) {
-        let items: Vec<Item> = items.into_iter().filter(|item| self.is_there(attributes(item))).collect();
+        let items: Vec<Item> = items
+            .into_iter()
+            .filter(|item| self.is_there(attributes(item)))
+            .collect();
         for item in &items {
             match item {
                 Item::Mod(module) => {
@@ -55,8 +67,12 @@ impl Sources {
                     }
                 }
                 Item::Impl(block) if block.trait_.is_none() => {
-                    let Type::Path(own) = &*block.self_ty else { continue };
-                    let Some(name) = own.path.segments.last() else { continue };
+                    let Type::Path(own) = &*block.self_ty else {
+                        continue;
+                    };
+                    let Some(name) = own.path.segments.last() else {
+                        continue;
+                    };
                     for item in &block.items {
                         let ImplItem::Fn(method) = item else { continue };
                         if is_public(&method.vis) && self.is_there(&method.attrs) {
@@ -73,15 +89,24 @@ impl Sources {
 
     /// Whether an item is compiled with the default features, outside of tests.
     fn is_there(&self, attributes: &[Attribute]) -> bool {
-        attributes.iter().filter(|attribute| attribute.path().is_ident("cfg")).all(|attribute| {
-            let text = attribute.meta.require_list().map(|list| list.tokens.to_string()).unwrap_or_default();
-            let text = text.replace(' ', "");
-            let feature = text.strip_prefix("feature=\"").and_then(|rest| rest.strip_suffix('"'));
-            match feature {
-                Some(feature) => self.defaults.iter().any(|name| name == feature),
-                None => text != "test" && !text.contains("feature=") && text != "fuzzing",
-            }
-        })
+        attributes
+            .iter()
+            .filter(|attribute| attribute.path().is_ident("cfg"))
+            .all(|attribute| {
+                let text = attribute
+                    .meta
+                    .require_list()
+                    .map(|list| list.tokens.to_string())
+                    .unwrap_or_default();
+                let text = text.replace(' ', "");
+                let feature = text
+                    .strip_prefix("feature=\"")
+                    .and_then(|rest| rest.strip_suffix('"'));
+                match feature {
+                    Some(feature) => self.defaults.iter().any(|name| name == feature),
+                    None => text != "test" && !text.contains("feature=") && text != "fuzzing",
+                }
+            })
     }
 
     /// What a public module shows under `shown`.
@@ -96,34 +121,53 @@ impl Sources {
                     let mut names = Vec::new();
                     leaves(&import.tree, &mut Vec::new(), &mut names);
                     for (from, name) in names {
-                        let from: Vec<&str> = from.iter().map(String::as_str).filter(|part| *part != "self").collect();
-                        let below = match from.split_first() {
-                            Some((&"crate", rest)) => rest.join("::"),
-                            _ => joined(module, &from.join("::")),
-                        };
-                        let items = self.modules.get(below.trim_end_matches("::"));
-                        for item in items.into_iter().flatten() {
-                            self.show(item, Some(&name), shown, found);
+                        if let Some(item) = self.find(module, &from, &name) {
+                            self.show(item, shown, found);
                         }
                     }
                 }
-                other => self.show(other, None, shown, found),
+                other => self.show(other, shown, found),
             }
         }
     }
 
-    fn show(&self, item: &Item, only: Option<&str>, shown: &str, found: &mut BTreeSet<String>) {
-        let (name, public) = match item {
-            Item::Struct(item) => (&item.ident, is_public(&item.vis)),
-            Item::Enum(item) => (&item.ident, is_public(&item.vis)),
-            Item::Fn(item) => (&item.sig.ident, is_public(&item.vis)),
-            Item::Trait(item) => (&item.ident, is_public(&item.vis)),
-            _ => return,
+    /// The item that a path means from a module, through whatever re-exports there are.
+    fn find(&self, module: &str, from: &[String], name: &str) -> Option<&Item> {
+        let from: Vec<&str> = from
+            .iter()
+            .map(String::as_str)
+            .filter(|part| *part != "self")
+            .collect();
+        let below = match from.split_first() {
+            Some((&"crate", rest)) => rest.join("::"),
+            Some((&"super", rest)) => {
+                let above = module.rsplit_once("::").map_or("", |(above, _)| above);
+                joined(above, &rest.join("::"))
+            }
+            _ => joined(module, &from.join("::")),
         };
-        let name = name.to_string();
-        if !public || only.is_some_and(|only| only != name) {
+        let items = self.modules.get(&below)?;
+        let here = items
+            .iter()
+            .find(|item| named(item).is_some_and(|(own, _)| own == name));
+        here.or_else(|| {
+            items.iter().find_map(|item| {
+                let Item::Use(import) = item else { return None };
+                let mut names = Vec::new();
+                leaves(&import.tree, &mut Vec::new(), &mut names);
+                let (from, _) = names.into_iter().find(|(_, leaf)| leaf == name)?;
+                // A name that is used where it is defined would be found here again.
+                (!from.is_empty())
+                    .then(|| self.find(&below, &from, name))
+                    .flatten()
+            })
+        })
+    }
+
+    fn show(&self, item: &Item, shown: &str, found: &mut BTreeSet<String>) {
+        let Some((name, true)) = named(item) else {
             return;
-        }
+        };
         let name_shown = joined(shown, &name);
         match item {
             Item::Fn(_) => {
@@ -145,6 +189,18 @@ impl Sources {
     }
 }
 
+/// The name of a type or function, and whether it is public.
+fn named(item: &Item) -> Option<(String, bool)> {
+    let (name, visibility) = match item {
+        Item::Struct(item) => (&item.ident, &item.vis),
+        Item::Enum(item) => (&item.ident, &item.vis),
+        Item::Fn(item) => (&item.sig.ident, &item.vis),
+        Item::Trait(item) => (&item.ident, &item.vis),
+        _ => return None,
+    };
+    Some((name.to_string(), is_public(visibility)))
+}
+
 fn joined(path: &str, name: &str) -> String {
     match (path.is_empty(), name.is_empty()) {
         (true, _) => name.to_owned(),
@@ -157,7 +213,11 @@ fn joined(path: &str, name: &str) -> String {
 fn place(folder: &Path, name: &str) -> (PathBuf, PathBuf) {
     let file = folder.join(format!("{name}.rs"));
     let below = folder.join(name);
-    if file.exists() { (file, below) } else { (below.join("mod.rs"), below) }
+    if file.exists() {
+        (file, below)
+    } else {
+        (below.join("mod.rs"), below)
+    }
 }
 
 fn is_public(visibility: &Visibility) -> bool {
@@ -186,7 +246,10 @@ fn leaves(tree: &UseTree, path: &mut Vec<String>, found: &mut Vec<(Vec<String>, 
         }
         UseTree::Name(name) => found.push((path.clone(), name.ident.to_string())),
         UseTree::Rename(rename) => found.push((path.clone(), rename.ident.to_string())),
-        UseTree::Group(group) => group.items.iter().for_each(|tree| leaves(tree, path, found)),
+        UseTree::Group(group) => group
+            .items
+            .iter()
+            .for_each(|tree| leaves(tree, path, found)),
         UseTree::Glob(_) => {}
     }
 }
