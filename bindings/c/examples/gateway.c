@@ -109,8 +109,9 @@ int main(void) {
     size_t incidents = 0, repeated = 0;
     for (int at = 0; at < 5; at++) {
         char id[8];
-        ms_value values[2] = {{0}, {0}};
+        ms_value values[2];
         snprintf(id, sizeof id, "%d", at);
+        memset(values, 0, sizeof values);
         values[0].name = ew_str_of("cow");
         values[0].kind = MS_TEXT;
         values[0].text = ew_str_of("bella");
