@@ -36,7 +36,7 @@ int main(int argc, char **argv) {
                                   "    - {id: detect, action: threshold_check, params: {threshold: 0.8}}\n"
                                   "    - {id: alert, action: send_event, condition: \"detect.result == 'anomaly'\"}\n"),
                         NULL, &error));
-    must(fc_trigger(engine, ew_str_of("sensor_reading"), ew_str_of("{\"value\": 0.93}"), 1000, &run, &error));
+    must(fc_trigger(engine, ew_str_of("sensor_reading"), ew_str_of(NULL), ew_str_of("{\"value\": 0.93}"), 1000, &run, &error));
     must(fc_run_until_idle(engine, 1000, NULL, &error));
     must(fc_status(engine, run, &info, &error));
     printf("%s\n", ew_buffer_data(info));

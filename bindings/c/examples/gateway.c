@@ -109,8 +109,9 @@ int main(void) {
     size_t incidents = 0, repeated = 0;
     for (int at = 0; at < 5; at++) {
         char id[8];
-        ms_value values[2] = {{0}, {0}};
+        ms_value values[2];
         snprintf(id, sizeof id, "%d", at);
+        memset(values, 0, sizeof values);
         values[0].name = ew_str_of("cow");
         values[0].kind = MS_TEXT;
         values[0].text = ew_str_of("bella");
@@ -133,7 +134,7 @@ int main(void) {
         must(rv_index_upsert(index, ++incidents, looks, 4, nothing, &error));
         uint64_t run = 0;
         ew_buffer *info = NULL;
-        must(fc_trigger(flows, ew_str_of("fever"), ew_str_of("{\"cow\": \"bella\"}"), at * 10000, &run, &error));
+        must(fc_trigger(flows, ew_str_of("fever"), nothing, ew_str_of("{\"cow\": \"bella\"}"), at * 10000, &run, &error));
         must(fc_run_until_idle(flows, at * 10000, NULL, &error));
         must(fc_status(flows, run, &info, &error));
         printf("%s\n", ew_buffer_data(info));

@@ -3,6 +3,7 @@
 #include <edgeweave.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static ew_error *error;
 
@@ -33,7 +34,8 @@ int main(void) {
     for (int at = 0; at < 3; at++) {
         char id[8];
         snprintf(id, sizeof id, "%d", at);
-        ms_value values[2] = {{0}, {0}};
+        ms_value values[2];
+        memset(values, 0, sizeof values);
         values[0].name = ew_str_of("machine");
         values[0].kind = MS_TEXT;
         values[0].text = ew_str_of("m-7");

@@ -250,6 +250,12 @@
 // A window's aggregates.
 #define MS_FOUND_WINDOW 3
 
+// Named values: of a window, of joined events, of a row.
+#define MS_FOUND_ROW 4
+
+// What was told holds no more.
+#define MS_FOUND_OVER 5
+
 // Something that this header does not know; see the JSON.
 #define MS_FOUND_OTHER 100
 
@@ -907,6 +913,26 @@ int32_t adb_query(const adb_store *store,
 // A document as another copy takes it with adb_tx_merge. EW_NOT_FOUND without it.
 int32_t adb_document(const adb_store *store, ew_str id, ew_buffer **bytes, ew_error **err);
 
+// Concurrent writes of a document's registers as a JSON array of {path, winner, others}, each write {replica, count, at,
+// value}.
+int32_t adb_conflicts(const adb_store *store,
+                      ew_str id,
+                      ew_buffer **json,
+                      ew_error **err);
+
+// Up to `limit` documents that changed after a change of this store (0 for all), as a JSON array of [id, change].
+int32_t adb_changes(const adb_store *store,
+                    int64_t after,
+                    size_t limit,
+                    ew_buffer **json,
+                    ew_error **err);
+
+// Checks everything that is stored; what is wrong is a JSON array of texts, empty when all is well.
+int32_t adb_verify(const adb_store *store, ew_buffer **json, ew_error **err);
+
+// Gives the room of what was deleted back.
+int32_t adb_compact(const adb_store *store, ew_error **err);
+
 // Up to `limit` events behind a sequence number as a JSON array of {sequence, agent, type, payload, priority, at};
 // `which` is ADB_EVENTS_…, and with `type` not {NULL, 0} only events of that type (of all).
 int32_t adb_events(const adb_store *store,
@@ -981,6 +1007,52 @@ int32_t adb_tx_status(adb_tx *tx,
 
 // Adds to a counter, or takes from it.
 int32_t adb_tx_add(adb_tx *tx, ew_str schema, ew_str id, ew_str field, int64_t by, ew_error **err);
+
+// Lowers a minimum.
+int32_t adb_tx_min(adb_tx *tx,
+                   ew_str schema,
+                   ew_str id,
+                   ew_str field,
+                   double value,
+                   ew_error **err);
+
+// Turns a flag on.
+int32_t adb_tx_enable(adb_tx *tx, ew_str schema, ew_str id, ew_str field, ew_error **err);
+
+// Turns a flag off.
+int32_t adb_tx_disable(adb_tx *tx, ew_str schema, ew_str id, ew_str field, ew_error **err);
+
+// Sets a counter to 0 for all that it has seen.
+int32_t adb_tx_reset(adb_tx *tx, ew_str schema, ew_str id, ew_str field, ew_error **err);
+
+// Adds a member (JSON) to a set.
+int32_t adb_tx_insert(adb_tx *tx,
+                      ew_str schema,
+                      ew_str id,
+                      ew_str field,
+                      ew_str member,
+                      ew_error **err);
+
+// Takes a member (JSON) out of a set.
+int32_t adb_tx_remove(adb_tx *tx,
+                      ew_str schema,
+                      ew_str id,
+                      ew_str field,
+                      ew_str member,
+                      ew_error **err);
+
+// Takes a key out of a map: the field is its path, such as `tasks/weld_a`.
+int32_t adb_tx_remove_key(adb_tx *tx, ew_str schema, ew_str id, ew_str field, ew_error **err);
+
+// Replaces so many letters of a list from a position on by others.
+int32_t adb_tx_splice(adb_tx *tx,
+                      ew_str schema,
+                      ew_str id,
+                      ew_str field,
+                      size_t position,
+                      size_t removed,
+                      ew_str inserted,
+                      ew_error **err);
 
 // Joins a document of another copy (from its adb_document) into this one's.
 int32_t adb_tx_merge(adb_tx *tx, ew_str id, ew_bytes document, ew_error **err);
@@ -1108,10 +1180,12 @@ int32_t fc_deploy_yaml(fc_engine *engine, ew_str text, ew_buffer **hash, ew_erro
 // Deploys a workflow from JSON of the same shape.
 int32_t fc_deploy_json(fc_engine *engine, ew_str text, ew_buffer **hash, ew_error **err);
 
-// Starts every workflow that an event triggers; `run` (may be NULL) is the last one's number. Times are milliseconds
+// Starts every workflow that an event triggers; `run` (may be NULL) is the last one's number. The same key gives the
+// same run; {NULL, 0} for none. Times are milliseconds
 // since the Unix epoch.
 int32_t fc_trigger(fc_engine *engine,
                    ew_str event,
+                   ew_str key,
                    ew_str input,
                    int64_t now,
                    uint64_t *run,
@@ -1208,6 +1282,24 @@ int32_t fc_decide(fc_engine *engine,
 
 // Cancels a run; its compensations run.
 int32_t fc_cancel(fc_engine *engine, uint64_t run, ew_str reason, int64_t now, ew_error **err);
+
+// Parks a run; what is in work ends, nothing more begins until fc_resume.
+int32_t fc_pause(fc_engine *engine, uint64_t run, ew_str reason, int64_t now, ew_error **err);
+
+// Lets a parked run go on.
+int32_t fc_resume(fc_engine *engine, uint64_t run, int64_t now, ew_error **err);
+
+// Starts a new run that begins at a step (its path) of another, with the results before it; `forked` (may be NULL) is
+// its number.
+int32_t fc_fork(fc_engine *engine,
+                uint64_t run,
+                ew_str step,
+                int64_t now,
+                uint64_t *forked,
+                ew_error **err);
+
+// Says whether a link that steps require (`requires: cloud`) is up (1) or down (0).
+int32_t fc_set_link(fc_engine *engine, ew_str name, int32_t up, ew_error **err);
 
 // The next thing to do at `now`: FC_… in `what`, and for FC_EXECUTE and FC_CANCEL the call, which the caller frees.
 int32_t fc_next(fc_engine *engine,
@@ -1549,6 +1641,9 @@ int32_t ms_push_batch(ms_engine *engine,
 
 // Says that no event before `watermark` will come, and adds what the rules tell by then.
 int32_t ms_advance_to(ms_engine *engine, int64_t watermark, ms_outputs *outputs, ew_error **err);
+
+// Says that nothing more will come, and adds what the rules tell at the end.
+int32_t ms_finish(ms_engine *engine, ms_outputs *outputs, ew_error **err);
 
 // The time before which no event is taken; INT64_MIN before the first.
 int32_t ms_watermark(const ms_engine *engine, int64_t *watermark, ew_error **err);

@@ -197,7 +197,9 @@ pub unsafe fn options<T: Copy>(given: *const T, default: T, what: &str) -> Resul
     }
     // SAFETY: every option structure begins with a size_t.
     let size = unsafe { given.cast::<usize>().read() };
-    if size < size_of::<usize>() || size > size_of::<T>() {
+    // The size of a structure is a multiple of its alignment, so that no pointer is cut in two.
+    let whole_fields = size.is_multiple_of(align_of::<T>());
+    if size < size_of::<usize>() || size > size_of::<T>() || !whole_fields {
         let most = size_of::<T>();
         let message = format!("{what}.struct_size is {size}, wanted is sizeof, at most {most}");
         return Err(Fail::new(EW_INVALID, message));

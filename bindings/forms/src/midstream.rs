@@ -1,19 +1,29 @@
 //! Rules of an engine.
 
-use midstream::{Rule, parse_program};
+use midstream::{EngineBuilder, parse_program};
 
 use crate::{Malformed, Result};
 
-/// The rules of a text for an engine without derived fields.
+/// Adds all that a text says to an engine: its rules, and fields in standard deviations. What is enriched from tables
+/// needs a table, which a binding does not offer: it is refused by the builder.
 ///
 /// # Errors
-/// What does not parse, with line and column, and STANDARDIZE.
-pub fn rules(text: &str, source: &str, key: Option<&str>) -> Result<Vec<Rule>> {
+/// What does not parse, with line and column.
+pub fn with_rules(
+    mut builder: EngineBuilder,
+    text: &str,
+    source: &str,
+    key: Option<&str>,
+) -> Result<EngineBuilder> {
     let program = parse_program(text, source, key).map_err(Malformed::new)?;
-    if program.standardize.is_empty() {
-        return Ok(program.rules);
+    for statement in program.standardize {
+        builder = builder.standardize(source, statement, key);
     }
-    Err(Malformed::new(
-        "STANDARDIZE derives fields: make them with a standardizer and push them as fields of the source",
-    ))
+    for enrich in program.enrich {
+        builder = builder.enrich(&enrich.source, &enrich.table, &enrich.on);
+    }
+    for rule in program.rules {
+        builder = builder.rule(rule);
+    }
+    Ok(builder)
 }

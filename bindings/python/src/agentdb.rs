@@ -5,13 +5,18 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use agentdb::{
-    Document, Durability, Error, Options, Priority, ReplicaId, Sequence, SyncStatus, Timestamp,
+    Document, Durability, Edit, Error, Options, Priority, ReplicaId, Sequence, SyncStatus,
+    Timestamp,
 };
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
 use serde_json::Value;
 
+<<<<<<< HEAD
 use crate::error::{closed, system, value};
+=======
+use crate::error::{CorruptError, closed, other, system, value};
+>>>>>>> bindings
 use crate::json;
 
 /// Most events of one call.
@@ -19,23 +24,62 @@ const EVENTS_MAX: usize = 100_000;
 
 fn raise(error: Error) -> PyErr {
     match &error {
-        Error::Store { .. } => system(error),
+        Error::Store { .. } | Error::Open { .. } | Error::DiskFull | Error::GroupLost { .. } => {
+            system(error)
+        }
+        Error::Damaged { .. }
+        | Error::Malformed { .. }
+        | Error::Foreign { .. }
+        | Error::Format { .. } => CorruptError::new_err(error.to_string()),
+        Error::Poisoned { .. } => other(error),
         _ => value(error),
     }
 }
 
+/// What is done to a field of a document.
+enum Edited {
+    Set(Value),
+    Max(f64),
+    Min(f64),
+    Status(String),
+    Enable,
+    Disable,
+    Add(i64),
+    Reset,
+    Insert(Value),
+    Remove(Value),
+    RemoveKey,
+    Splice(usize, usize, String),
+}
+
 /// A change that waits for its transaction's commit.
 enum Change {
-    Set(String, String, String, Value),
-    Max(String, String, String, f64),
-    Status(String, String, String, String),
-    Add(String, String, String, i64),
+    /// Of a field: schema, document, path.
+    Edit(String, String, String, Edited),
     Event(String, String, Value, Priority),
     Mark(Sequence, SyncStatus, Option<String>),
     PutRecord(String, String, Vec<u8>),
     DeleteRecord(String, String),
     DeleteRecords(String, String, String),
     Merge(String, Box<Document>),
+}
+
+fn edit(edit: &mut Edit<'_>, path: &str, change: Edited) -> agentdb::Result<()> {
+    match change {
+        Edited::Set(to) => edit.set(path, to),
+        Edited::Max(to) => edit.max(path, to),
+        Edited::Min(to) => edit.min(path, to),
+        Edited::Status(to) => edit.status(path, &to),
+        Edited::Enable => edit.enable(path),
+        Edited::Disable => edit.disable(path),
+        Edited::Add(by) => edit.add(path, by),
+        Edited::Reset => edit.reset(path),
+        Edited::Insert(member) => edit.insert(path, member),
+        Edited::Remove(member) => edit.remove(path, member),
+        Edited::RemoveKey => edit.remove_key(path),
+        Edited::Splice(position, delete, insert) => edit.splice(path, position, delete, &insert),
+    }
+    .map(|_| ())
 }
 
 #[pyclass(frozen, module = "edgeweave.agentdb")]
@@ -115,8 +159,42 @@ impl AgentDb {
     /// A document as another copy takes it with `Transaction.merge`.
     fn document<'py>(&self, py: Python<'py>, id: &str) -> PyResult<Option<Bound<'py, PyBytes>>> {
         let document = self.with(py, |db| db.document(id))?;
+<<<<<<< HEAD
         let bytes = document.map(|document| document.encode());
         Ok(bytes.map(|bytes| PyBytes::new(py, &bytes)))
+=======
+        Ok(document.map(|document| PyBytes::new(py, &document.encode())))
+    }
+
+    /// Concurrent writes of a document's registers.
+    fn conflicts<'py>(&self, py: Python<'py>, id: &str) -> PyResult<Bound<'py, PyList>> {
+        let list = PyList::empty(py);
+        for conflict in self.with(py, |db| db.conflicts(id))? {
+            list.append(json::to_python(py, &forms::agentdb::conflict(&conflict))?)?;
+        }
+        Ok(list)
+    }
+
+    /// Documents that changed after a change of this store, with their last change.
+    #[pyo3(signature = (after = 0, limit = 1000))]
+    fn changes(&self, py: Python<'_>, after: i64, limit: usize) -> PyResult<Vec<(String, i64)>> {
+        let after = agentdb::Change::new(after);
+        let changes = self.with(py, |db| db.changes_after(after, limit))?;
+        Ok(changes
+            .into_iter()
+            .map(|(id, change)| (id, change.get()))
+            .collect())
+    }
+
+    /// Checks everything that is stored; what is wrong.
+    fn verify(&self, py: Python<'_>) -> PyResult<Vec<String>> {
+        self.with(py, |db| db.verify())
+    }
+
+    /// Gives the room of what was deleted back.
+    fn compact(&self, py: Python<'_>) -> PyResult<()> {
+        self.with(py, |db| db.compact())
+>>>>>>> bindings
     }
 
     fn query<'py>(
@@ -186,13 +264,21 @@ impl AgentDb {
     }
 
     fn flush(&self, py: Python<'_>) -> PyResult<()> {
+<<<<<<< HEAD
         self.with(py, |db| db.flush().map(drop))
+=======
+        self.with(py, |db| db.flush().map(|_| ()))
+>>>>>>> bindings
     }
 
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         py.detach(|| {
             let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+<<<<<<< HEAD
             inner.take().map_or(Ok(()), |db| db.flush().map(drop))
+=======
+            inner.take().map_or(Ok(()), |db| db.flush().map(|_| ()))
+>>>>>>> bindings
         })
         .map_err(raise)
     }
@@ -246,19 +332,91 @@ impl Transaction {
         field: String,
         to: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
-        self.push(Change::Set(schema, agent, field, json::from_python(to)?))
+        self.push(Change::Edit(
+            schema,
+            agent,
+            field,
+            Edited::Set(json::from_python(to)?),
+        ))
     }
 
     fn max(&self, schema: String, agent: String, field: String, to: f64) -> PyResult<()> {
-        self.push(Change::Max(schema, agent, field, to))
+        self.push(Change::Edit(schema, agent, field, Edited::Max(to)))
+    }
+
+    fn min(&self, schema: String, agent: String, field: String, to: f64) -> PyResult<()> {
+        self.push(Change::Edit(schema, agent, field, Edited::Min(to)))
     }
 
     fn status(&self, schema: String, agent: String, field: String, to: String) -> PyResult<()> {
-        self.push(Change::Status(schema, agent, field, to))
+        self.push(Change::Edit(schema, agent, field, Edited::Status(to)))
+    }
+
+    fn enable(&self, schema: String, agent: String, field: String) -> PyResult<()> {
+        self.push(Change::Edit(schema, agent, field, Edited::Enable))
+    }
+
+    fn disable(&self, schema: String, agent: String, field: String) -> PyResult<()> {
+        self.push(Change::Edit(schema, agent, field, Edited::Disable))
     }
 
     fn add(&self, schema: String, agent: String, field: String, by: i64) -> PyResult<()> {
-        self.push(Change::Add(schema, agent, field, by))
+        self.push(Change::Edit(schema, agent, field, Edited::Add(by)))
+    }
+
+    fn reset(&self, schema: String, agent: String, field: String) -> PyResult<()> {
+        self.push(Change::Edit(schema, agent, field, Edited::Reset))
+    }
+
+    fn insert(
+        &self,
+        schema: String,
+        agent: String,
+        field: String,
+        member: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        self.push(Change::Edit(
+            schema,
+            agent,
+            field,
+            Edited::Insert(json::from_python(member)?),
+        ))
+    }
+
+    fn remove(
+        &self,
+        schema: String,
+        agent: String,
+        field: String,
+        member: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        self.push(Change::Edit(
+            schema,
+            agent,
+            field,
+            Edited::Remove(json::from_python(member)?),
+        ))
+    }
+
+    fn remove_key(&self, schema: String, agent: String, field: String) -> PyResult<()> {
+        self.push(Change::Edit(schema, agent, field, Edited::RemoveKey))
+    }
+
+    fn splice(
+        &self,
+        schema: String,
+        agent: String,
+        field: String,
+        position: usize,
+        removed: usize,
+        inserted: String,
+    ) -> PyResult<()> {
+        self.push(Change::Edit(
+            schema,
+            agent,
+            field,
+            Edited::Splice(position, removed, inserted),
+        ))
     }
 
     #[pyo3(signature = (agent, event_type, payload, *, priority = "normal"))]
@@ -313,8 +471,12 @@ impl Transaction {
 
     /// Joins a document of another copy into this one's.
     fn merge(&self, id: String, document: &[u8]) -> PyResult<()> {
+<<<<<<< HEAD
         let copy =
             Document::decode(document).map_err(|error| value(format!("document {id}: {error}")))?;
+=======
+        let copy = Document::decode(document).map_err(raise)?;
+>>>>>>> bindings
         self.push(Change::Merge(id, Box::new(copy)))
     }
 
@@ -327,17 +489,8 @@ impl Transaction {
             let mut sequences = Vec::new();
             for change in changes {
                 match change {
-                    Change::Set(schema, agent, field, to) => {
-                        tx.agent(&schema, &agent)?.set(&field, to)?;
-                    }
-                    Change::Max(schema, agent, field, to) => {
-                        tx.agent(&schema, &agent)?.max(&field, to)?;
-                    }
-                    Change::Status(schema, agent, field, to) => {
-                        tx.agent(&schema, &agent)?.status(&field, &to)?;
-                    }
-                    Change::Add(schema, agent, field, by) => {
-                        tx.agent(&schema, &agent)?.add(&field, by)?;
+                    Change::Edit(schema, agent, path, change) => {
+                        edit(&mut tx.agent(&schema, &agent)?, &path, change)?;
                     }
                     Change::Event(agent, event_type, payload, priority) => {
                         let at = tx.append_event(&agent, &event_type, &payload, priority)?;
@@ -353,7 +506,13 @@ impl Transaction {
                     Change::DeleteRecords(namespace, from, below) => {
                         tx.delete_records(&namespace, &from, &below)?;
                     }
+<<<<<<< HEAD
                     Change::Merge(id, copy) => tx.merge(&id, &copy).map(drop)?,
+=======
+                    Change::Merge(id, copy) => {
+                        tx.merge(&id, &copy)?;
+                    }
+>>>>>>> bindings
                 }
             }
             tx.commit()?;

@@ -7,8 +7,8 @@ use std::thread::ThreadId;
 use std::time::Duration;
 
 use flowcore::{
-    ActionError, Clock, Command, Decision, Engine as Core, Error, MemoryJournal, Output, RunId,
-    RunStatus, Runner, SqliteJournal, SystemClock, Timestamp, Token, Verdict, Workflow,
+    ActionError, Clock, Command, Decision, Engine as Core, Error, Link, MemoryJournal, Output,
+    RunId, RunStatus, Runner, SqliteJournal, SystemClock, Timestamp, Token, Verdict, Workflow,
 };
 use forms::flowcore::Kept;
 use pyo3::exceptions::{PyKeyboardInterrupt, PySystemExit};
@@ -175,10 +175,54 @@ impl Engine {
     }
 
     /// Starts every workflow that the event triggers; the last run's number.
-    fn trigger(&self, py: Python<'_>, event: &str, input: &Bound<'_, PyAny>) -> PyResult<u64> {
+    #[pyo3(signature = (event, input, *, key = None))]
+    fn trigger(
+        &self,
+        py: Python<'_>,
+        event: &str,
+        input: &Bound<'_, PyAny>,
+        key: Option<&str>,
+    ) -> PyResult<u64> {
         let input = json::from_python(input)?;
-        self.engine(py, |engine| engine.trigger(event, input, self.watch.now()))
-            .map(RunId::as_u64)
+        self.engine(py, |engine| {
+            engine.trigger_with_key(event, key, input, self.watch.now())
+        })
+        .map(RunId::as_u64)
+    }
+
+    /// Parks a run: nothing more of it begins until `resume`.
+    fn pause(&self, py: Python<'_>, run: u64, reason: &str) -> PyResult<()> {
+        self.engine(py, |engine| {
+            engine.pause(RunId::new(run), reason, self.watch.now())
+        })
+    }
+
+    /// Lets a parked run go on.
+    fn resume(&self, py: Python<'_>, run: u64) -> PyResult<()> {
+        self.engine(py, |engine| {
+            engine.resume(RunId::new(run), self.watch.now())
+        })
+    }
+
+    /// Starts a new run that begins at a step of another, with the results before it; its number.
+    fn fork(&self, py: Python<'_>, run: u64, step: &str) -> PyResult<u64> {
+        self.engine(py, |engine| {
+            engine.fork(RunId::new(run), step, self.watch.now())
+        })
+        .map(RunId::as_u64)
+    }
+
+    /// Says whether a link that steps require is "up" or "down".
+    fn set_link(&self, py: Python<'_>, name: &str, link: &str) -> PyResult<()> {
+        let link = match link {
+            "up" => Link::Up,
+            "down" => Link::Down,
+            _ => return Err(value(format!("link {link:?}: wanted up or down"))),
+        };
+        self.engine(py, |engine| {
+            engine.set_link(name, link);
+            Ok(())
+        })
     }
 
     #[pyo3(signature = (workflow, input, *, key = None))]

@@ -166,9 +166,8 @@ impl Engine {
             builder = builder.source(schema.clone());
         }
         let only = schemas.first().map_or("", Schema::name);
-        for rule in forms::midstream::rules(rules, source.unwrap_or(only), key).map_err(value)? {
-            builder = builder.rule(rule);
-        }
+        builder = forms::midstream::with_rules(builder, rules, source.unwrap_or(only), key)
+            .map_err(value)?;
         let inner = Mutex::new(builder.build().map_err(raise)?);
         Ok(Self { inner, schemas })
     }
@@ -239,6 +238,12 @@ impl Engine {
     fn advance_to<'py>(&self, py: Python<'py>, watermark: i64) -> PyResult<Bound<'py, PyList>> {
         let watermark = Timestamp::from_millis(watermark);
         let outputs = self.with(py, |engine| engine.advance_to(watermark));
+        told(py, &outputs)
+    }
+
+    /// Says that nothing more will come; what the rules tell at the end.
+    fn finish<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let outputs = self.with(py, midstream::Engine::finish);
         told(py, &outputs)
     }
 

@@ -116,3 +116,51 @@ def test_texts_converge_whatever_the_order_of_deltas(edits, random):
         again.merge(b"rubbish")
     with pytest.raises(ValueError, match="behind the end"):
         again.delete(len(again), 1)
+
+
+def test_every_kind_of_field_merges_with_its_copy():
+    schemas = {
+        "cow": {
+            "coldest": "min",
+            "zone": "mv",
+            "milked": "flag",
+            "sold": {"flag": "remove"},
+            "tags": "or_set",
+            "visits": {"or_map": "pn_counter"},
+            "notes": "list",
+            "steps": "pn_counter",
+        }
+    }
+    first, second = (AgentDb(None, replica=replica, schemas=schemas) for replica in (1, 2))
+    for db, zone, tag in [(first, "barn", "lame"), (second, "pen", "calm")]:
+        with db.begin(1_000) as tx:
+            tx.min("cow", "bella", "coldest", 37.5)
+            tx.set("cow", "bella", "zone", zone)
+            tx.enable("cow", "bella", "milked")
+            tx.insert("cow", "bella", "tags", tag)
+            tx.add("cow", "bella", "visits/vet", 1)
+            tx.add("cow", "bella", "steps", 5)
+            tx.splice("cow", "bella", "notes", 0, 0, zone)
+    for source, target in [(first, second), (second, first)]:
+        with target.begin(2_000) as tx:
+            tx.merge("bella", source.document("bella"))
+    state = first.get("bella")["state"]
+    assert state == second.get("bella")["state"]
+    assert state["coldest"] == 37.5 and state["milked"] is True and state["steps"] == 10
+    assert sorted(state["tags"]) == ["calm", "lame"] and state["visits"] == {"vet": 2}
+    assert [conflict["path"] for conflict in first.conflicts("bella")] == ["zone"]
+    with first.begin(3_000) as tx:
+        tx.disable("cow", "bella", "milked")
+        tx.remove("cow", "bella", "tags", "lame")
+        tx.remove_key("cow", "bella", "visits/vet")
+        tx.reset("cow", "bella", "steps")
+        tx.set("cow", "bella", "zone", "barn")
+    state = first.get("bella")["state"]
+    assert state["tags"] == ["calm"] and not state.get("visits") and state["steps"] == 0 and not state["milked"]
+    assert first.conflicts("bella") == [] and first.verify() == []
+    ((id, change),) = first.changes()
+    assert id == "bella" and first.changes(change) == []
+    first.compact()
+    for wrong in ["newest", {"status": [1]}, {"or_map": "newest"}, {"or_set": "first"}, {"or_map": "lww", "x": 1}]:
+        with pytest.raises(ValueError, match="wanted is lww"):
+            AgentDb(None, replica=1, schemas={"cow": {"zone": wrong}})

@@ -116,6 +116,23 @@ def test_a_person_decides_and_an_event_wakes():
     assert [run["status"] for run in flows.ended_runs()] == ["succeeded", "cancelled"]
 
 
+def test_a_run_is_parked_and_goes_on():
+    flows = Engine(clock=lambda: 0)
+    flows.deploy(GATE)
+    run = flows.start("gate", {})
+    flows.run_until_idle()
+    flows.pause(run, "the vet is here")
+    assert flows.status(run)["status"] == "parked"
+    flows.resume(run)
+    flows.run_until_idle()
+    assert flows.status(run)["status"] == "running"
+    flows.set_link("cloud", "up")
+    with pytest.raises(ValueError, match="up or down"):
+        flows.set_link("cloud", "away")
+    with pytest.raises(edgeweave.Error):
+        flows.fork(run, "no such step")
+
+
 def test_calls_can_be_performed_elsewhere_also_after_a_restart(tmp_path):
     for attempt in range(2):
         flows = Engine(tmp_path / "journal.db")

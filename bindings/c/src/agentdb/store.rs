@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use agentdb::{AgentDb, Durability, Options, ReplicaId, Sequence};
+use agentdb::{AgentDb, Change, Durability, Options, ReplicaId, Sequence};
 use serde_json::Value;
 
 use super::raise;
@@ -182,6 +182,79 @@ pub unsafe extern "C" fn adb_document(
     })
 }
 
+/// Concurrent writes of a document's registers as a JSON array of {path, winner, others}, each write {replica, count, at,
+/// value}.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn adb_conflicts(
+    store: *const adb_store,
+    id: ew_str,
+    json: *mut *mut ew_buffer,
+    err: *mut *mut ew_error,
+) -> i32 {
+    guard(err, || {
+        let out = Out::new(json, "json")?;
+        // SAFETY: the header's contract.
+        let (store, id) = unsafe { (handle::exclusive(store)?, id.text("id")?) };
+        let conflicts = store.conflicts(id).map_err(raise)?;
+        let list: Vec<Value> = conflicts.iter().map(forms::agentdb::conflict).collect();
+        out.set(json_buffer(&list)?);
+        Ok(())
+    })
+}
+
+/// Up to `limit` documents that changed after a change of this store (0 for all), as a JSON array of [id, change].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn adb_changes(
+    store: *const adb_store,
+    after: i64,
+    limit: usize,
+    json: *mut *mut ew_buffer,
+    err: *mut *mut ew_error,
+) -> i32 {
+    guard(err, || {
+        let out = Out::new(json, "json")?;
+        // SAFETY: the header's contract.
+        let changes = unsafe { handle::exclusive(store) }?.changes_after(Change::new(after), limit);
+        let changes = changes.map_err(raise)?;
+        let list: Vec<_> = changes
+            .iter()
+            .map(|(id, change)| (id, change.get()))
+            .collect();
+        out.set(json_buffer(&list)?);
+        Ok(())
+    })
+}
+
+/// Checks everything that is stored; what is wrong is a JSON array of texts, empty when all is well.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn adb_verify(
+    store: *const adb_store,
+    json: *mut *mut ew_buffer,
+    err: *mut *mut ew_error,
+) -> i32 {
+    guard(err, || {
+        let out = Out::new(json, "json")?;
+        // SAFETY: the header's contract.
+        out.set(json_buffer(
+            &unsafe { handle::exclusive(store) }?
+                .verify()
+                .map_err(raise)?,
+        )?);
+        Ok(())
+    })
+}
+
+/// Gives the room of what was deleted back.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn adb_compact(store: *const adb_store, err: *mut *mut ew_error) -> i32 {
+    guard(err, || {
+        // SAFETY: the header's contract.
+        unsafe { handle::exclusive(store) }?
+            .compact()
+            .map_err(raise)
+    })
+}
+
 /// All events.
 pub const ADB_EVENTS_ALL: i32 = 0;
 /// Only those that wait for their receiver.
@@ -324,11 +397,17 @@ pub unsafe extern "C" fn adb_scan_records(
 /// Makes buffered commits durable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn adb_flush(store: *const adb_store, err: *mut *mut ew_error) -> i32 {
-    // SAFETY: the header's contract.
     guard(err, || {
+<<<<<<< HEAD
         unsafe { handle::exclusive(store) }?
             .flush()
             .map(drop)
+=======
+        // SAFETY: the header's contract.
+        unsafe { handle::exclusive(store) }?
+            .flush()
+            .map(|_| ())
+>>>>>>> bindings
             .map_err(raise)
     })
 }

@@ -70,7 +70,11 @@ pub unsafe extern "C" fn adb_tx_commit(tx: *mut adb_tx, err: *mut *mut ew_error)
             return Err(Fail::null("tx"));
         };
         let Open { tx, _store } = open;
+<<<<<<< HEAD
         tx.commit().map(drop).map_err(raise)
+=======
+        tx.commit().map(|_| ()).map_err(raise)
+>>>>>>> bindings
     })
 }
 
@@ -188,6 +192,167 @@ pub unsafe extern "C" fn adb_tx_add(
     })
 }
 
+/// Lowers a minimum.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn adb_tx_min(
+    tx: *mut adb_tx,
+    schema: ew_str,
+    id: ew_str,
+    field: ew_str,
+    value: f64,
+    err: *mut *mut ew_error,
+) -> i32 {
+    guard(err, || {
+        // SAFETY: the header's contract.
+        unsafe {
+            change(tx, schema, id, field, |agent, field| {
+                agent.min(field, value).map(|_| ())
+            })
+        }
+    })
+}
+
+/// Turns a flag on.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn adb_tx_enable(
+    tx: *mut adb_tx,
+    schema: ew_str,
+    id: ew_str,
+    field: ew_str,
+    err: *mut *mut ew_error,
+) -> i32 {
+    guard(err, || {
+        // SAFETY: the header's contract.
+        unsafe {
+            change(tx, schema, id, field, |agent, field| {
+                agent.enable(field).map(|_| ())
+            })
+        }
+    })
+}
+
+/// Turns a flag off.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn adb_tx_disable(
+    tx: *mut adb_tx,
+    schema: ew_str,
+    id: ew_str,
+    field: ew_str,
+    err: *mut *mut ew_error,
+) -> i32 {
+    guard(err, || {
+        // SAFETY: the header's contract.
+        unsafe {
+            change(tx, schema, id, field, |agent, field| {
+                agent.disable(field).map(|_| ())
+            })
+        }
+    })
+}
+
+/// Sets a counter to 0 for all that it has seen.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn adb_tx_reset(
+    tx: *mut adb_tx,
+    schema: ew_str,
+    id: ew_str,
+    field: ew_str,
+    err: *mut *mut ew_error,
+) -> i32 {
+    guard(err, || {
+        // SAFETY: the header's contract.
+        unsafe {
+            change(tx, schema, id, field, |agent, field| {
+                agent.reset(field).map(|_| ())
+            })
+        }
+    })
+}
+
+/// Adds a member (JSON) to a set.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn adb_tx_insert(
+    tx: *mut adb_tx,
+    schema: ew_str,
+    id: ew_str,
+    field: ew_str,
+    member: ew_str,
+    err: *mut *mut ew_error,
+) -> i32 {
+    guard(err, || {
+        // SAFETY: the header's contract.
+        unsafe {
+            let member = member.json("member")?;
+            change(tx, schema, id, field, |agent, field| {
+                agent.insert(field, member).map(|_| ())
+            })
+        }
+    })
+}
+
+/// Takes a member (JSON) out of a set.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn adb_tx_remove(
+    tx: *mut adb_tx,
+    schema: ew_str,
+    id: ew_str,
+    field: ew_str,
+    member: ew_str,
+    err: *mut *mut ew_error,
+) -> i32 {
+    guard(err, || {
+        // SAFETY: the header's contract.
+        unsafe {
+            let member = member.json("member")?;
+            change(tx, schema, id, field, |agent, field| {
+                agent.remove(field, member).map(|_| ())
+            })
+        }
+    })
+}
+
+/// Takes a key out of a map: the field is its path, such as `tasks/weld_a`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn adb_tx_remove_key(
+    tx: *mut adb_tx,
+    schema: ew_str,
+    id: ew_str,
+    field: ew_str,
+    err: *mut *mut ew_error,
+) -> i32 {
+    guard(err, || {
+        // SAFETY: the header's contract.
+        unsafe {
+            change(tx, schema, id, field, |agent, field| {
+                agent.remove_key(field).map(|_| ())
+            })
+        }
+    })
+}
+
+/// Replaces so many letters of a list from a position on by others.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn adb_tx_splice(
+    tx: *mut adb_tx,
+    schema: ew_str,
+    id: ew_str,
+    field: ew_str,
+    position: usize,
+    removed: usize,
+    inserted: ew_str,
+    err: *mut *mut ew_error,
+) -> i32 {
+    guard(err, || {
+        // SAFETY: the header's contract.
+        unsafe {
+            let inserted = inserted.text("inserted")?;
+            change(tx, schema, id, field, |agent, field| {
+                agent.splice(field, position, removed, inserted).map(|_| ())
+            })
+        }
+    })
+}
+
 /// Joins a document of another copy (from its adb_document) into this one's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn adb_tx_merge(
@@ -203,7 +368,11 @@ pub unsafe extern "C" fn adb_tx_merge(
             (handle::exclusive(tx)?, id.text("id")?, bytes)
         };
         let copy = Document::decode(bytes).map_err(raise)?;
+<<<<<<< HEAD
         open.tx.merge(id, &copy).map(drop).map_err(raise)
+=======
+        open.tx.merge(id, &copy).map(|_| ()).map_err(raise)
+>>>>>>> bindings
     })
 }
 

@@ -239,12 +239,14 @@ unsafe fn deploy(
     Ok(())
 }
 
-/// Starts every workflow that an event triggers; `run` (may be NULL) is the last one's number. Times are milliseconds
+/// Starts every workflow that an event triggers; `run` (may be NULL) is the last one's number. The same key gives the
+/// same run; {NULL, 0} for none. Times are milliseconds
 /// since the Unix epoch.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fc_trigger(
     engine: *mut fc_engine,
     event: ew_str,
+    key: ew_str,
     input: ew_str,
     now: i64,
     run: *mut u64,
@@ -252,14 +254,14 @@ pub unsafe extern "C" fn fc_trigger(
 ) -> i32 {
     guard(err, || {
         // SAFETY: the header's contract.
-        let (mut engaged, event, input) = unsafe {
-            let (event, input) = (event.text("event")?, input.json("input")?);
-            (handle::exclusive(engine)?, event, input)
+        let (mut engaged, event, key, input) = unsafe {
+            let (event, key) = (event.text("event")?, key.optional("key")?);
+            (handle::exclusive(engine)?, event, key, input.json("input")?)
         };
         let now = Timestamp::from_millis(now);
-        let started = engaged
-            .engine()?
-            .trigger(event, input, now)
+        let engine = engaged.engine()?;
+        let started = engine
+            .trigger_with_key(event, key, input, now)
             .map_err(raise)?;
         set_optional(run, started.as_u64());
         Ok(())

@@ -1,6 +1,6 @@
 //! Runs: looked at, decided, cancelled.
 
-use flowcore::{Decision, Timestamp, Verdict};
+use flowcore::{Decision, Link, Timestamp, Verdict};
 
 use super::engine::fc_engine;
 use super::{raise, run};
@@ -199,5 +199,91 @@ pub unsafe extern "C" fn fc_cancel(
             .engine()?
             .cancel(self::run(run), reason, now)
             .map_err(raise)
+    })
+}
+
+/// Parks a run; what is in work ends, nothing more begins until fc_resume.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fc_pause(
+    engine: *mut fc_engine,
+    run: u64,
+    reason: ew_str,
+    now: i64,
+    err: *mut *mut ew_error,
+) -> i32 {
+    guard(err, || {
+        // SAFETY: the header's contract.
+        let (mut engaged, reason) = unsafe { (handle::exclusive(engine)?, reason.text("reason")?) };
+        let now = Timestamp::from_millis(now);
+        engaged
+            .engine()?
+            .pause(self::run(run), reason, now)
+            .map_err(raise)
+    })
+}
+
+/// Lets a parked run go on.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fc_resume(
+    engine: *mut fc_engine,
+    run: u64,
+    now: i64,
+    err: *mut *mut ew_error,
+) -> i32 {
+    guard(err, || {
+        // SAFETY: the header's contract.
+        let mut engaged = unsafe { handle::exclusive(engine) }?;
+        let now = Timestamp::from_millis(now);
+        engaged.engine()?.resume(self::run(run), now).map_err(raise)
+    })
+}
+
+/// Starts a new run that begins at a step (its path) of another, with the results before it; `forked` (may be NULL) is
+/// its number.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fc_fork(
+    engine: *mut fc_engine,
+    run: u64,
+    step: ew_str,
+    now: i64,
+    forked: *mut u64,
+    err: *mut *mut ew_error,
+) -> i32 {
+    guard(err, || {
+        // SAFETY: the header's contract.
+        let (mut engaged, step) = unsafe { (handle::exclusive(engine)?, step.text("step")?) };
+        let now = Timestamp::from_millis(now);
+        let started = engaged
+            .engine()?
+            .fork(self::run(run), step, now)
+            .map_err(raise)?;
+        crate::bytes::set_optional(forked, started.as_u64());
+        Ok(())
+    })
+}
+
+/// Says whether a link that steps require (`requires: cloud`) is up (1) or down (0).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fc_set_link(
+    engine: *mut fc_engine,
+    name: ew_str,
+    up: i32,
+    err: *mut *mut ew_error,
+) -> i32 {
+    guard(err, || {
+        let link = match up {
+            0 => Link::Down,
+            1 => Link::Up,
+            other => {
+                return Err(Fail::new(
+                    EW_INVALID,
+                    format_args!("up is {other}, wanted is 0 or 1"),
+                ));
+            }
+        };
+        // SAFETY: the header's contract.
+        let (mut engaged, name) = unsafe { (handle::exclusive(engine)?, name.text("name")?) };
+        engaged.engine()?.set_link(name, link);
+        Ok(())
     })
 }

@@ -186,9 +186,7 @@ pub unsafe extern "C" fn ms_engine_new(
                 let (text, source) = (rules.text.text("rules")?, rules.source.text("source")?);
                 (text, source, rules.key.optional("key")?)
             };
-            for rule in forms::midstream::rules(text, source, key)? {
-                builder = builder.rule(rule);
-            }
+            builder = forms::midstream::with_rules(builder, text, source, key)?;
         }
         let engine = builder.build().map_err(raise)?;
         out.set(handle::give(Engaged { engine, schemas }));
@@ -372,6 +370,22 @@ pub unsafe extern "C" fn ms_advance_to(
         let (mut engaged, mut list) =
             unsafe { (handle::exclusive(engine)?, handle::exclusive(outputs)?) };
         list.extend(engaged.engine.advance_to(Timestamp::from_millis(watermark)));
+        Ok(())
+    })
+}
+
+/// Says that nothing more will come, and adds what the rules tell at the end.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ms_finish(
+    engine: *mut ms_engine,
+    outputs: *mut ms_outputs,
+    err: *mut *mut ew_error,
+) -> i32 {
+    guard(err, || {
+        // SAFETY: the header's contract.
+        let (mut engaged, mut list) =
+            unsafe { (handle::exclusive(engine)?, handle::exclusive(outputs)?) };
+        list.extend(engaged.engine.finish());
         Ok(())
     })
 }

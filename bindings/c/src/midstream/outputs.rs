@@ -24,6 +24,10 @@ pub const MS_FOUND_PATTERN: i32 = 1;
 pub const MS_FOUND_TIMEOUT: i32 = 2;
 /// A window's aggregates.
 pub const MS_FOUND_WINDOW: i32 = 3;
+/// Named values: of a window, of joined events, of a row.
+pub const MS_FOUND_ROW: i32 = 4;
+/// What was told holds no more.
+pub const MS_FOUND_OVER: i32 = 5;
 /// Something that this header does not know; see the JSON.
 pub const MS_FOUND_OTHER: i32 = 100;
 
@@ -112,6 +116,8 @@ pub unsafe extern "C" fn ms_outputs_get(
                 Found::Pattern(_) => MS_FOUND_PATTERN,
                 Found::Timeout(_) => MS_FOUND_TIMEOUT,
                 Found::Window(_) => MS_FOUND_WINDOW,
+                Found::Row(_) => MS_FOUND_ROW,
+                Found::Over(_) => MS_FOUND_OVER,
                 _ => MS_FOUND_OTHER,
             },
         });

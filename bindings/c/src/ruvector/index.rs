@@ -354,8 +354,8 @@ pub unsafe extern "C" fn rv_index_delete(
 /// Makes every change survive a power cut.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rv_index_flush(index: *const rv_index, err: *mut *mut ew_error) -> i32 {
-    // SAFETY: the header's contract.
     guard(err, || {
+        // SAFETY: the header's contract.
         unsafe { handle::shared(index) }?.flush().map_err(raise)
     })
 }
@@ -363,8 +363,8 @@ pub unsafe extern "C" fn rv_index_flush(index: *const rv_index, err: *mut *mut e
 /// Replaces the file by one without a log.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rv_index_snapshot(index: *const rv_index, err: *mut *mut ew_error) -> i32 {
-    // SAFETY: the header's contract.
     guard(err, || {
+        // SAFETY: the header's contract.
         unsafe { handle::shared(index) }?.snapshot().map_err(raise)
     })
 }
@@ -372,8 +372,8 @@ pub unsafe extern "C" fn rv_index_snapshot(index: *const rv_index, err: *mut *mu
 /// Gives the memory of deleted vectors back.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rv_index_compact(index: *const rv_index, err: *mut *mut ew_error) -> i32 {
-    // SAFETY: the header's contract.
     guard(err, || {
+        // SAFETY: the header's contract.
         unsafe { handle::shared(index) }?.compact().map_err(raise)
     })
 }

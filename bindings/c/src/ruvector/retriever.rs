@@ -168,8 +168,8 @@ pub unsafe extern "C" fn rv_retriever_flush(
     retriever: *const rv_retriever,
     err: *mut *mut ew_error,
 ) -> i32 {
-    // SAFETY: the header's contract.
     guard(err, || {
+        // SAFETY: the header's contract.
         unsafe { handle::shared(retriever) }?
             .index()
             .flush()

@@ -167,6 +167,13 @@ static void call(void) {
         adb_tx_max(tx, text(), text(), text(), doubles[below(64)], NULL);
         adb_tx_status(tx, S("cow"), text(), S("health"), text(), NULL);
         adb_tx_merge(tx, text(), bytes(), NULL);
+        adb_tx_min(tx, text(), text(), text(), doubles[below(64)], NULL);
+        adb_tx_enable(tx, S("cow"), text(), text(), NULL);
+        adb_tx_reset(tx, S("cow"), text(), S("steps"), NULL);
+        adb_tx_insert(tx, text(), text(), text(), text(), NULL);
+        adb_tx_remove(tx, text(), text(), text(), text(), NULL);
+        adb_tx_remove_key(tx, text(), text(), text(), NULL);
+        adb_tx_splice(tx, text(), text(), text(), small_or_huge(4), small_or_huge(4), text(), NULL);
         adb_tx_append_event(tx, text(), text(), text(), (int32_t)below(4), &time, NULL);
         adb_tx_mark(tx, below(5), (int32_t)below(4), text(), NULL);
         adb_tx_put_record(tx, text(), text(), bytes(), NULL);
@@ -214,7 +221,7 @@ static void call(void) {
     case 39: fc_deploy_yaml((fc_engine *)h, text(), out, at); break;
     case 40: fc_deploy_json((fc_engine *)h, text(), out, at); break;
     case 41: if (below(4) == 0) fc_start((fc_engine *)h, text(), text(), text(), (int64_t)state, &count, at); break;
-    case 42: fc_trigger((fc_engine *)h, text(), text(), 0, &count, at); break;
+    case 42: fc_trigger((fc_engine *)h, text(), text(), text(), 0, &count, at); break;
     case 43: fc_publish((fc_engine *)h, text(), text(), text(), 0, sizes, at); break;
     case 44: fc_run_until_idle((fc_engine *)h, (int64_t)below(1000), &count, at); break;
     case 45: fc_status((fc_engine *)h, below(20), out, at); break;

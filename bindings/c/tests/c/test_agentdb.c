@@ -104,7 +104,7 @@ static void two_copies_converge(void) {
     OK(adb_begin(b, 2000, &tx, &err));
     OK(adb_tx_merge(tx, S("bella"), bytes_of(ew_buffer_data(copy), ew_buffer_len(copy)), &err));
     OK(adb_tx_merge(tx, S("bella"), bytes_of(ew_buffer_data(copy), ew_buffer_len(copy)), &err));
-    FAILS(EW_BAD_TEXT, adb_tx_merge(tx, S("bella"), bytes_of("rubbish", 7), &err));
+    FAILS(EW_CORRUPT, adb_tx_merge(tx, S("bella"), bytes_of("rubbish", 7), &err));
     OK(adb_tx_commit(tx, &err));
     ew_buffer_free(copy);
     OK(adb_document(b, S("bella"), &copy, &err));
@@ -118,6 +118,48 @@ static void two_copies_converge(void) {
     CHECK(has(second, "\"steps\":12"));
     adb_store_free(a);
     adb_store_free(b);
+}
+
+static void every_kind_of_field_is_written(void) {
+    const ew_str cow = S("cow"), id = S("bella");
+    adb_options options;
+    adb_store *store = NULL;
+    adb_tx *tx = NULL;
+    ew_buffer *json = NULL;
+    memset(&options, 0, sizeof options);
+    options.struct_size = sizeof options;
+    options.replica = 1;
+    options.schemas = S("{\"cow\": {\"coldest\": \"min\", \"zone\": \"mv\", \"milked\": \"flag\", \"tags\": \"or_set\","
+                        " \"visits\": {\"or_map\": \"pn_counter\"}, \"notes\": \"list\"}}");
+    OK(adb_store_open(none(), &options, &store, &err));
+    OK(adb_begin(store, 1000, &tx, &err));
+    OK(adb_tx_min(tx, cow, id, S("coldest"), 37.5, &err));
+    OK(adb_tx_set(tx, cow, id, S("zone"), S("\"barn\""), &err));
+    OK(adb_tx_enable(tx, cow, id, S("milked"), &err));
+    OK(adb_tx_insert(tx, cow, id, S("tags"), S("\"lame\""), &err));
+    OK(adb_tx_insert(tx, cow, id, S("tags"), S("\"calm\""), &err));
+    OK(adb_tx_remove(tx, cow, id, S("tags"), S("\"lame\""), &err));
+    OK(adb_tx_add(tx, cow, id, S("visits/vet"), 2, &err));
+    OK(adb_tx_add(tx, cow, id, S("visits/farmer"), 7, &err));
+    OK(adb_tx_remove_key(tx, cow, id, S("visits/farmer"), &err));
+    OK(adb_tx_reset(tx, cow, id, S("visits/vet"), &err));
+    OK(adb_tx_add(tx, cow, id, S("visits/vet"), 3, &err));
+    OK(adb_tx_splice(tx, cow, id, S("notes"), 0, 0, S("trim hooves"), &err));
+    OK(adb_tx_splice(tx, cow, id, S("notes"), 0, 4, S("check"), &err));
+    FAILS(EW_INVALID, adb_tx_enable(tx, cow, id, S("tags"), &err));
+    OK(adb_tx_disable(tx, cow, id, S("milked"), &err));
+    OK(adb_tx_commit(tx, &err));
+    OK(adb_get(store, id, &json, &err));
+    CHECK(strstr(ew_buffer_data(json), "\"tags\":[\"calm\"]") && strstr(ew_buffer_data(json), "\"visits\":{\"vet\":3}"));
+    CHECK(has(json, "check hooves"));
+    OK(adb_conflicts(store, id, &json, &err));
+    CHECK(has(json, "[]"));
+    OK(adb_changes(store, 0, 10, &json, &err));
+    CHECK(has(json, "\"bella\""));
+    OK(adb_verify(store, &json, &err));
+    CHECK(has(json, "[]"));
+    OK(adb_compact(store, &err));
+    adb_store_free(store);
 }
 
 static void a_text_merges_in_any_order(void) {
@@ -174,6 +216,7 @@ static void a_text_merges_in_any_order(void) {
 int main(int argc, char **argv) {
     a_transaction_is_kept_whole_or_not_at_all(argc > 1 ? argv[1] : ".");
     two_copies_converge();
+    every_kind_of_field_is_written();
     a_text_merges_in_any_order();
     puts("agentdb: ok");
     return 0;

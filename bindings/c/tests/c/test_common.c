@@ -70,6 +70,9 @@ static void options_of_another_size_are_refused(void) {
     FAILS(EW_INVALID, rv_index_build(&options, &index, &err));
     options.struct_size = 1;
     FAILS(EW_INVALID, rv_index_build(&options, &index, &err));
+    /* A size that cuts a pointer in two is none that a compiler gave. */
+    options.struct_size = offsetof(rv_options, path) + 4;
+    FAILS(EW_INVALID, rv_index_build(&options, &index, &err));
     /* An earlier program knows the first fields only. */
     options.struct_size = offsetof(rv_options, links);
     OK(rv_index_build(&options, &index, &err));

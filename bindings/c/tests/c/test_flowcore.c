@@ -55,9 +55,9 @@ static void actions_run_and_their_failures_are_told(void) {
     ew_buffer_free(json);
     FAILS(EW_INVALID, fc_deploy_yaml(engine, S("workflow: {name: w, steps: [{id: a, action: unknown}]}"), NULL, &err));
     FAILS(EW_INVALID, fc_deploy_json(engine, S("{"), NULL, &err));
-    FAILS(EW_NOT_FOUND, fc_trigger(engine, S("nothing"), S("{}"), 0, &run, &err));
+    FAILS(EW_NOT_FOUND, fc_trigger(engine, S("nothing"), none(), S("{}"), 0, &run, &err));
     FAILS(EW_NOT_FOUND, fc_status(engine, 77, &json, &err));
-    OK(fc_trigger(engine, S("reading"), S("{\"value\": 1}"), 1000, &run, &err));
+    OK(fc_trigger(engine, S("reading"), none(), S("{\"value\": 1}"), 1000, &run, &err));
     OK(fc_run_until_idle(engine, 1000, &executed, &err));
     CHECK(executed == 1 && calls == 1);
     OK(fc_status(engine, run, &json, &err));
@@ -123,6 +123,16 @@ static void a_person_decides_and_an_event_wakes(void) {
     CHECK(has(json, "\"cancelled\""));
     OK(fc_live_runs(engine, &json, &err));
     CHECK(has(json, "[]"));
+
+    OK(fc_start(engine, S("gate"), S("gate-5"), S("{}"), 50, &run, &err));
+    OK(fc_run_until_idle(engine, 50, NULL, &err));
+    OK(fc_pause(engine, run, S("the vet is here"), 60, &err));
+    OK(fc_status(engine, run, &json, &err));
+    CHECK(has(json, "\"parked\""));
+    OK(fc_resume(engine, run, 70, &err));
+    OK(fc_set_link(engine, S("cloud"), 1, &err));
+    FAILS(EW_INVALID, fc_set_link(engine, S("cloud"), 2, &err));
+    CHECK(fc_fork(engine, run, S("no such step"), 70, NULL, NULL) != EW_OK);
     fc_engine_free(engine);
 }
 

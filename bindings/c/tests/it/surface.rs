@@ -121,6 +121,7 @@ impl Sources {
                     let mut names = Vec::new();
                     leaves(&import.tree, &mut Vec::new(), &mut names);
                     for (from, name) in names {
+<<<<<<< HEAD
                         let from: Vec<&str> = from
                             .iter()
                             .map(String::as_str)
@@ -133,26 +134,55 @@ impl Sources {
                         let items = self.modules.get(below.trim_end_matches("::"));
                         for item in items.into_iter().flatten() {
                             self.show(item, Some(&name), shown, found);
+=======
+                        if let Some(item) = self.find(module, &from, &name) {
+                            self.show(item, shown, found);
+>>>>>>> bindings
                         }
                     }
                 }
-                other => self.show(other, None, shown, found),
+                other => self.show(other, shown, found),
             }
         }
     }
 
-    fn show(&self, item: &Item, only: Option<&str>, shown: &str, found: &mut BTreeSet<String>) {
-        let (name, public) = match item {
-            Item::Struct(item) => (&item.ident, is_public(&item.vis)),
-            Item::Enum(item) => (&item.ident, is_public(&item.vis)),
-            Item::Fn(item) => (&item.sig.ident, is_public(&item.vis)),
-            Item::Trait(item) => (&item.ident, is_public(&item.vis)),
-            _ => return,
+    /// The item that a path means from a module, through whatever re-exports there are.
+    fn find(&self, module: &str, from: &[String], name: &str) -> Option<&Item> {
+        let from: Vec<&str> = from
+            .iter()
+            .map(String::as_str)
+            .filter(|part| *part != "self")
+            .collect();
+        let below = match from.split_first() {
+            Some((&"crate", rest)) => rest.join("::"),
+            Some((&"super", rest)) => {
+                let above = module.rsplit_once("::").map_or("", |(above, _)| above);
+                joined(above, &rest.join("::"))
+            }
+            _ => joined(module, &from.join("::")),
         };
-        let name = name.to_string();
-        if !public || only.is_some_and(|only| only != name) {
+        let items = self.modules.get(&below)?;
+        let here = items
+            .iter()
+            .find(|item| named(item).is_some_and(|(own, _)| own == name));
+        here.or_else(|| {
+            items.iter().find_map(|item| {
+                let Item::Use(import) = item else { return None };
+                let mut names = Vec::new();
+                leaves(&import.tree, &mut Vec::new(), &mut names);
+                let (from, _) = names.into_iter().find(|(_, leaf)| leaf == name)?;
+                // A name that is used where it is defined would be found here again.
+                (!from.is_empty())
+                    .then(|| self.find(&below, &from, name))
+                    .flatten()
+            })
+        })
+    }
+
+    fn show(&self, item: &Item, shown: &str, found: &mut BTreeSet<String>) {
+        let Some((name, true)) = named(item) else {
             return;
-        }
+        };
         let name_shown = joined(shown, &name);
         match item {
             Item::Fn(_) => {
@@ -172,6 +202,18 @@ impl Sources {
             }
         }
     }
+}
+
+/// The name of a type or function, and whether it is public.
+fn named(item: &Item) -> Option<(String, bool)> {
+    let (name, visibility) = match item {
+        Item::Struct(item) => (&item.ident, &item.vis),
+        Item::Enum(item) => (&item.ident, &item.vis),
+        Item::Fn(item) => (&item.sig.ident, &item.vis),
+        Item::Trait(item) => (&item.ident, &item.vis),
+        _ => return None,
+    };
+    Some((name.to_string(), is_public(visibility)))
 }
 
 fn joined(path: &str, name: &str) -> String {

@@ -283,7 +283,9 @@ class AgentDb:
         durability: Literal["immediate", "buffered"] = "immediate",
         clock_ahead_max: float | None = None,
     ) -> Self:
-        """Opens a file, or memory for None. A schema is {field: "lww" | "max" | "pn_counter" | {"status": [names]}}."""
+        """Opens a file, or memory for None. A schema is {field: kind}, a kind one of "lww", "mv", "max", "min",
+        "pn_counter", "flag", "or_set", "list", {"status": [names in order]}, {"or_map": kind}; with {"flag": "remove"},
+        {"or_set": "remove"}, {"or_map": kind, "wins": "remove"} a removal wins. A field of a map is a path, "tasks/weld"."""
 
     def begin(self, now: int) -> Transaction:
         """A transaction at a time in milliseconds since the Unix epoch."""
@@ -293,6 +295,18 @@ class AgentDb:
 
     def document(self, id: str) -> bytes | None:
         """A document as another copy takes it with :meth:`Transaction.merge`."""
+
+    def conflicts(self, id: str) -> list[dict[str, Any]]:
+        """Concurrent writes of a document's registers: path, winner, others; a write is replica, count, at, value."""
+
+    def changes(self, after: int = 0, limit: int = 1000) -> list[tuple[str, int]]:
+        """Documents that changed after a change of this store, with their last change."""
+
+    def verify(self) -> list[str]:
+        """Checks everything that is stored; what is wrong."""
+
+    def compact(self) -> None:
+        """Gives the room of what was deleted back."""
 
     def query(self, schema: str, text: str) -> list[dict[str, Any]]:
         """Documents of a schema for which an expression holds."""
@@ -340,6 +354,30 @@ class Transaction:
 
     def add(self, schema: str, agent: str, field: str, by: int) -> None:
         """Adds to a counter, or takes from it."""
+
+    def min(self, schema: str, agent: str, field: str, to: float) -> None:
+        """Lowers a minimum."""
+
+    def enable(self, schema: str, agent: str, field: str) -> None:
+        """Turns a flag on."""
+
+    def disable(self, schema: str, agent: str, field: str) -> None:
+        """Turns a flag off."""
+
+    def reset(self, schema: str, agent: str, field: str) -> None:
+        """Sets a counter to 0 for all that it has seen."""
+
+    def insert(self, schema: str, agent: str, field: str, member: _Json) -> None:
+        """Adds a member to a set."""
+
+    def remove(self, schema: str, agent: str, field: str, member: _Json) -> None:
+        """Takes a member out of a set."""
+
+    def remove_key(self, schema: str, agent: str, field: str) -> None:
+        """Takes a key out of a map; the field is its path."""
+
+    def splice(self, schema: str, agent: str, field: str, position: int, removed: int, inserted: str) -> None:
+        """Replaces so many letters of a list from a position on by others."""
 
     def append_event(
         self,
@@ -454,8 +492,20 @@ class Engine:
     def deploy(self, workflow: str | dict[str, Any]) -> str:
         """Deploys a workflow from YAML text, or a dict of the same shape; the hash of its definition."""
 
-    def trigger(self, event: str, input: _Json) -> int:
-        """Starts every workflow that the event triggers; the last run's number."""
+    def trigger(self, event: str, input: _Json, *, key: str | None = None) -> int:
+        """Starts every workflow that the event triggers; the last run's number. The same key gives the same run."""
+
+    def pause(self, run: int, reason: str) -> None:
+        """Parks a run: nothing more of it begins until :meth:`resume`."""
+
+    def resume(self, run: int) -> None:
+        """Lets a parked run go on."""
+
+    def fork(self, run: int, step: str) -> int:
+        """Starts a new run that begins at a step of another, with the results before it; its number."""
+
+    def set_link(self, name: str, link: Literal["up", "down"]) -> None:
+        """Says whether a link that steps require (``requires: cloud``) is there."""
 
     def start(self, workflow: str, input: _Json, *, key: str | None = None) -> int:
         """Starts a workflow by name; the same key gives the same run."""
@@ -576,6 +626,9 @@ class StreamEngine:
 
     def advance_to(self, watermark: int) -> list[dict[str, Any]]:
         """Says that no event before this time will come."""
+
+    def finish(self) -> list[dict[str, Any]]:
+        """Says that nothing more will come."""
 
     def metrics(self) -> dict[str, Any]:
         """Counters: events_in = events_out + the sum of dropped + held."""
