@@ -9,30 +9,11 @@ const FIELD: &str = "wanted is lww, mv, max, min, pn_counter, flag, or_set, list
      {\"or_map\": field}, and with {\"flag\" or \"or_set\": \"remove\"} or {\"or_map\": field, \"wins\": \"remove\"} \
      a removal wins";
 
-<<<<<<< HEAD
-fn field(name: &str, kind: &Value) -> Result<Field> {
-    let malformed = || Malformed::new(format_args!("field `{name}` is {kind}, {FIELD}"));
-    match kind {
-        Value::String(kind) => match kind.as_str() {
-            "lww" => Ok(Field::Lww),
-            "max" => Ok(Field::Max),
-            "pn_counter" => Ok(Field::PnCounter),
-            name => Field::from_json(&name.into()).map_err(|_| malformed()),
-        },
-        Value::Object(parts) if parts.len() == 1 && parts.contains_key("status") => {
-            let order = parts.get("status").and_then(Value::as_array);
-            let order =
-                order.and_then(|names| names.iter().map(Value::as_str).collect::<Option<Vec<_>>>());
-            Ok(Field::status(&order.ok_or_else(malformed)?))
-        }
-        kind => Field::from_json(kind).map_err(|_| malformed()),
-=======
 fn wins(given: Option<&Value>) -> Option<Wins> {
     match given.map(Value::as_str) {
         None | Some(Some("add")) => Some(Wins::Add),
         Some(Some("remove")) => Some(Wins::Remove),
         _ => None,
->>>>>>> bindings
     }
 }
 

@@ -12,11 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
 use serde_json::Value;
 
-<<<<<<< HEAD
-use crate::error::{closed, system, value};
-=======
 use crate::error::{CorruptError, closed, other, system, value};
->>>>>>> bindings
 use crate::json;
 
 /// Most events of one call.
@@ -159,10 +155,6 @@ impl AgentDb {
     /// A document as another copy takes it with `Transaction.merge`.
     fn document<'py>(&self, py: Python<'py>, id: &str) -> PyResult<Option<Bound<'py, PyBytes>>> {
         let document = self.with(py, |db| db.document(id))?;
-<<<<<<< HEAD
-        let bytes = document.map(|document| document.encode());
-        Ok(bytes.map(|bytes| PyBytes::new(py, &bytes)))
-=======
         Ok(document.map(|document| PyBytes::new(py, &document.encode())))
     }
 
@@ -194,7 +186,6 @@ impl AgentDb {
     /// Gives the room of what was deleted back.
     fn compact(&self, py: Python<'_>) -> PyResult<()> {
         self.with(py, |db| db.compact())
->>>>>>> bindings
     }
 
     fn query<'py>(
@@ -264,21 +255,13 @@ impl AgentDb {
     }
 
     fn flush(&self, py: Python<'_>) -> PyResult<()> {
-<<<<<<< HEAD
-        self.with(py, |db| db.flush().map(drop))
-=======
         self.with(py, |db| db.flush().map(|_| ()))
->>>>>>> bindings
     }
 
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         py.detach(|| {
             let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-<<<<<<< HEAD
-            inner.take().map_or(Ok(()), |db| db.flush().map(drop))
-=======
             inner.take().map_or(Ok(()), |db| db.flush().map(|_| ()))
->>>>>>> bindings
         })
         .map_err(raise)
     }
@@ -471,12 +454,7 @@ impl Transaction {
 
     /// Joins a document of another copy into this one's.
     fn merge(&self, id: String, document: &[u8]) -> PyResult<()> {
-<<<<<<< HEAD
-        let copy =
-            Document::decode(document).map_err(|error| value(format!("document {id}: {error}")))?;
-=======
         let copy = Document::decode(document).map_err(raise)?;
->>>>>>> bindings
         self.push(Change::Merge(id, Box::new(copy)))
     }
 
@@ -506,13 +484,9 @@ impl Transaction {
                     Change::DeleteRecords(namespace, from, below) => {
                         tx.delete_records(&namespace, &from, &below)?;
                     }
-<<<<<<< HEAD
-                    Change::Merge(id, copy) => tx.merge(&id, &copy).map(drop)?,
-=======
                     Change::Merge(id, copy) => {
                         tx.merge(&id, &copy)?;
                     }
->>>>>>> bindings
                 }
             }
             tx.commit()?;

@@ -10,27 +10,15 @@ use crate::fail::{EW_CORRUPT, EW_INVALID, EW_LIMIT, EW_STATE, EW_SYSTEM, Fail};
 
 fn raise(error: Error) -> Fail {
     let status = match &error {
-<<<<<<< HEAD
-        Error::Open { .. }
-        | Error::Store(_)
-        | Error::DiskFull
-        | Error::GroupLost { .. }
-        | Error::Poisoned { .. } => EW_SYSTEM,
-=======
         Error::Open { .. } | Error::Store(_) | Error::DiskFull | Error::GroupLost { .. } => {
             EW_SYSTEM
         }
->>>>>>> bindings
         Error::Format { .. }
         | Error::Foreign { .. }
         | Error::Damaged { .. }
         | Error::Malformed { .. } => EW_CORRUPT,
-<<<<<<< HEAD
-        Error::Limit { .. } => EW_LIMIT,
-=======
         Error::Limit { .. } | Error::CounterFull { .. } => EW_LIMIT,
         Error::Poisoned { .. } => EW_STATE,
->>>>>>> bindings
         _ => EW_INVALID,
     };
     Fail::new(status, error)

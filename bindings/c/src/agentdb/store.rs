@@ -398,16 +398,10 @@ pub unsafe extern "C" fn adb_scan_records(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn adb_flush(store: *const adb_store, err: *mut *mut ew_error) -> i32 {
     guard(err, || {
-<<<<<<< HEAD
-        unsafe { handle::exclusive(store) }?
-            .flush()
-            .map(drop)
-=======
         // SAFETY: the header's contract.
         unsafe { handle::exclusive(store) }?
             .flush()
             .map(|_| ())
->>>>>>> bindings
             .map_err(raise)
     })
 }

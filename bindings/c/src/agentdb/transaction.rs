@@ -70,11 +70,7 @@ pub unsafe extern "C" fn adb_tx_commit(tx: *mut adb_tx, err: *mut *mut ew_error)
             return Err(Fail::null("tx"));
         };
         let Open { tx, _store } = open;
-<<<<<<< HEAD
-        tx.commit().map(drop).map_err(raise)
-=======
         tx.commit().map(|_| ()).map_err(raise)
->>>>>>> bindings
     })
 }
 
@@ -368,11 +364,7 @@ pub unsafe extern "C" fn adb_tx_merge(
             (handle::exclusive(tx)?, id.text("id")?, bytes)
         };
         let copy = Document::decode(bytes).map_err(raise)?;
-<<<<<<< HEAD
-        open.tx.merge(id, &copy).map(drop).map_err(raise)
-=======
         open.tx.merge(id, &copy).map(|_| ()).map_err(raise)
->>>>>>> bindings
     })
 }
 

@@ -121,23 +121,8 @@ impl Sources {
                     let mut names = Vec::new();
                     leaves(&import.tree, &mut Vec::new(), &mut names);
                     for (from, name) in names {
-<<<<<<< HEAD
-                        let from: Vec<&str> = from
-                            .iter()
-                            .map(String::as_str)
-                            .filter(|part| *part != "self")
-                            .collect();
-                        let below = match from.split_first() {
-                            Some((&"crate", rest)) => rest.join("::"),
-                            _ => joined(module, &from.join("::")),
-                        };
-                        let items = self.modules.get(below.trim_end_matches("::"));
-                        for item in items.into_iter().flatten() {
-                            self.show(item, Some(&name), shown, found);
-=======
                         if let Some(item) = self.find(module, &from, &name) {
                             self.show(item, shown, found);
->>>>>>> bindings
                         }
                     }
                 }
