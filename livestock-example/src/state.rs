@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use agentdb::offline::Policy;
 use agentdb::{
     AgentDb, Durability, Field, Options, Priority, ReplicaId, Schema, Sequence, StoredEvent,
     SyncStatus,
@@ -87,6 +88,8 @@ impl State {
             .field("by", Field::Lww);
         let options = Options::new(REPLICA)
             .durability(Durability::Immediate)
+            // Every event is an alert and none may give way to another; incidents are rare.
+            .offline(Policy::unbounded())
             .schema(incident);
         let db = AgentDb::open(folder.join(FILE), options)?;
         Ok(Self {
