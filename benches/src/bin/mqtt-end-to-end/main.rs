@@ -195,11 +195,24 @@ fn run(line: &Line, faults: bool) -> Result<()> {
         ensure!(publisher.0.wait()?.success(), "a publisher has failed");
     }
     let published = begin.elapsed();
+    // Behind the last events of all publishers, for none of them may be late.
+    let mut close = args(&[
+        ("port", port.to_string()),
+        ("number", line.publishers.to_string()),
+        (
+            "events",
+            (line.rate / line.publishers * line.seconds).to_string(),
+        ),
+        ("rate", (line.rate / line.publishers).to_string()),
+    ]);
+    close.push("--close".to_owned());
+    let mut closer = role("publish", other, &close)?;
+    ensure!(closer.0.wait()?.success(), "the last publisher has failed");
     let limit = Instant::now() + Duration::from_secs(60 + line.seconds * 2);
     while subscriber.0.try_wait()?.is_none() && Instant::now() < limit {
         std::thread::sleep(Duration::from_millis(20));
     }
-    let whole = begin.elapsed();
+    let whole = begin.elapsed().saturating_sub(subscribe::QUIET);
     let (rss, now) = engine.usage();
     cpu += now - before;
     engine.terminate()?;

@@ -25,6 +25,9 @@ pub struct Options {
     events: u64,
     #[arg(long)]
     rate: u64,
+    /// Only the event behind the last, which closes all windows.
+    #[arg(long)]
+    close: bool,
 }
 
 /// The time of the first event: that of the run does not matter, so that windows are the same in each.
@@ -98,12 +101,15 @@ async fn send(client: &AsyncClient, options: &Options) -> Result<()> {
     let topic = format!("in/{}", options.number);
     let begin = Instant::now();
     let mut in_flight: VecDeque<InFlight> = VecDeque::new();
-    // Behind the last event one closes all windows.
     let last = options.events + options.rate * 10;
-    let all = (0..options.events).chain([last]);
+    let all = if options.close {
+        last..last + 1
+    } else {
+        0..options.events
+    };
     for event in all {
-        let due = Duration::from_secs_f64(event.min(options.events) as f64 / options.rate as f64);
-        if event % 64 == 0 {
+        let due = Duration::from_secs_f64(event as f64 / options.rate as f64);
+        if event % 64 == 0 && !options.close {
             let early = due.saturating_sub(begin.elapsed());
             if early > Duration::from_millis(2) {
                 tokio::time::sleep(early).await;
@@ -111,12 +117,6 @@ async fn send(client: &AsyncClient, options: &Options) -> Result<()> {
         }
         while in_flight.len() >= UNANSWERED_MAX {
             if let Some(oldest) = in_flight.pop_front() {
-                finish(client, &topic, oldest).await?;
-            }
-        }
-        if event == last {
-            // It must not come before others that are sent again.
-            while let Some(oldest) = in_flight.pop_front() {
                 finish(client, &topic, oldest).await?;
             }
         }

@@ -14,6 +14,10 @@ use serde_json::{Value, json};
 use crate::publish::{at, machine};
 use crate::{MACHINES, PAIR_EVERY};
 
+/// What comes twice comes within this time.
+pub const QUIET: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(60);
+
 #[derive(Args)]
 pub struct Options {
     #[arg(long)]
@@ -115,7 +119,7 @@ pub fn run(options: &Options) -> Result<()> {
             let complete =
                 found.windows.len() >= wanted.len() && found.alerts.len() as u64 >= pairs;
             // What comes twice comes soon.
-            let wait = Duration::from_secs(if complete { 2 } else { 60 });
+            let wait = if complete { QUIET } else { PATIENCE };
             match tokio::time::timeout(wait, events.poll()).await {
                 Err(_) => return Ok::<_, anyhow::Error>(found),
                 Ok(Ok(Event::Incoming(Incoming::Publish(message)))) => {
