@@ -268,7 +268,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// A column's name as an input's name.
+/// A column's name as an input's name; another one where letters would be lost.
 fn slot(column: &str, otherwise: &str) -> String {
     let name: String = column
         .trim()
@@ -281,8 +281,9 @@ fn slot(column: &str, otherwise: &str) -> String {
             }
         })
         .collect();
-    if name.chars().any(|c| c.is_ascii_alphabetic()) {
-        name
+    let name = name.trim_matches('_');
+    if column.is_ascii() && name.chars().any(|c| c.is_ascii_alphabetic()) {
+        name.to_owned()
     } else {
         otherwise.to_owned()
     }
