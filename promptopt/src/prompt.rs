@@ -249,5 +249,11 @@ pub(crate) fn read_text(path: &Path, limit: u64) -> Result<String> {
             limit,
         });
     }
-    std::fs::read_to_string(path).map_err(io)
+    String::from_utf8(std::fs::read(path).map_err(io)?).map_err(|cause| Error::Data {
+        path: path.to_owned(),
+        cause: format!(
+            "byte {} is not UTF-8: save the file as UTF-8",
+            cause.utf8_error().valid_up_to()
+        ),
+    })
 }

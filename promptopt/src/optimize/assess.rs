@@ -6,7 +6,7 @@ use super::demos::draw;
 use super::evaluate::{Evaluator, Probe};
 use super::metric::Metric;
 use super::optimizer::{Observer, Progress, RANDOM_SETS, positions};
-use super::report::{Baseline, Latency, Measured, RandomBaseline, TierReport};
+use super::report::{Baseline, Latency, Majority, Measured, RandomBaseline, TierReport};
 use super::search::{Candidate, Reading, Search};
 use super::space::Draft;
 use super::split::LockedTest;
@@ -23,8 +23,6 @@ use crate::tier::Tier;
 
 /// Demonstrations in a random draw.
 const RANDOM_EXAMPLES: usize = 5;
-/// Timed calls of a prompt, once with nothing kept and once with the fixed part kept.
-pub(crate) const TIMED_CALLS: usize = 10;
 const FLIPS: u32 = 10_000;
 const RESAMPLES: usize = 4_000;
 
@@ -34,10 +32,13 @@ pub(crate) struct Assessment<'a> {
     pub(crate) candidates: &'a [Candidate],
     pub(crate) train: &'a [Example],
     pub(crate) sets_per_example: usize,
+    /// Timed calls of a prompt, once with nothing kept and once with the fixed part kept.
+    pub(crate) timed_calls: usize,
     pub(crate) seed: u64,
 }
 
 pub(crate) struct Assessed {
+    pub(crate) majority: Majority,
     pub(crate) naive: Baseline,
     pub(crate) random: RandomBaseline,
     pub(crate) tiers: Vec<TierReport>,
@@ -118,7 +119,8 @@ pub(crate) fn assess(
     let (_, deviation) = mean_and_deviation(&accuracies);
     let (mean_tokens, _) = mean_and_deviation(&tokens);
     let timed = |probe: &Probe, evaluator: &mut Evaluator<'_>, observer: &mut dyn Observer| {
-        time(run.model, probe, run.search.validation, evaluator, observer)
+        let examples = &run.search.validation[..run.timed_calls.min(run.search.validation.len())];
+        time(run.model, probe, examples, evaluator, observer)
     };
 
     let mut tiers = Vec::new();
@@ -182,6 +184,7 @@ pub(crate) fn assess(
     let (fitted, _) = run.rule(naive)?;
     let calibrated = answers(&fitted, &naive_scores, &truth)?;
     Ok(Assessed {
+        majority: majority(run.search.labels, run.search.truth, &truth),
         naive: Baseline {
             template: naive.probe.template.source().to_owned(),
             tokens: naive.tokens,
@@ -296,6 +299,19 @@ impl Assessment<'_> {
     }
 }
 
+/// The label that is most frequent in validation, given to every test example.
+fn majority(labels: &[String], validation: &[usize], test: &[usize]) -> Majority {
+    let count = |label: usize, truth: &[usize]| truth.iter().filter(|at| **at == label).count();
+    let label = (0..labels.len())
+        .rev()
+        .max_by_key(|label| count(*label, validation))
+        .unwrap_or(0);
+    Majority {
+        label: labels[label].clone(),
+        accuracy: count(label, test) as f64 / test.len().max(1) as f64,
+    }
+}
+
 fn answers(rule: &Decision, scores: &[Vec<f64>], truth: &[usize]) -> Result<Answers> {
     let given = scores
         .iter()
@@ -320,7 +336,6 @@ pub(crate) fn time(
     let options: Vec<&str> = probe.options.iter().map(String::as_str).collect();
     let prompts = examples
         .iter()
-        .take(TIMED_CALLS)
         .map(|example| evaluator.render(probe, example))
         .collect::<Result<Vec<_>>>()?;
     evaluator.spend(2 * prompts.len())?;

@@ -41,35 +41,39 @@ pub struct Skipped {
 
 impl Dataset {
     /// Reads a CSV file with a header row. `columns` names the column of each input of the signature, in
-    /// its order, and last the column of the answer.
+    /// its order, and last the column of the answer; case counts only where two columns differ in nothing
+    /// else. Fields are parted by commas, or by the semicolons, tabs or bars that part the header where
+    /// commas do not.
     ///
     /// # Errors
-    /// [`Error::Io`], [`Error::FileTooLarge`], [`Error::Data`] with the row for a row that is not CSV or a
-    /// column that is not there, [`Error::Limit`] over [`EXAMPLES_MAX`].
+    /// [`Error::Io`], [`Error::FileTooLarge`], [`Error::Data`] for a file that is not UTF-8, with the row for
+    /// a row that is not CSV, or for a column that is not there, [`Error::Limit`] over [`EXAMPLES_MAX`].
     pub fn from_csv(path: impl AsRef<Path>, columns: &[&str]) -> Result<Self> {
         let path = path.as_ref();
         let text = read_text(path, DATA_FILE_BYTES_MAX)?;
-        let mut reader = csv::ReaderBuilder::new().from_reader(text.as_bytes());
         let refused = |cause: String| Error::Data {
             path: path.to_owned(),
             cause,
         };
+        let delimiter = delimiter(&text, columns);
+        let mut reader = csv::ReaderBuilder::new()
+            .delimiter(delimiter)
+            .from_reader(text.as_bytes());
         let header = reader
             .headers()
             .map_err(|cause| refused(cause.to_string()))?;
-        let found = |column: &&str| {
-            header
-                .iter()
-                .position(|name| name.trim() == *column)
-                .ok_or_else(|| {
+        let places = columns
+            .iter()
+            .map(|column| {
+                place(header, column).ok_or_else(|| {
                     let names: Vec<&str> = header.iter().collect();
                     refused(format!(
                         "it has no column `{column}`, only: {}",
                         names.join(", ")
                     ))
                 })
-        };
-        let places = columns.iter().map(found).collect::<Result<Vec<_>>>()?;
+            })
+            .collect::<Result<Vec<_>>>()?;
         let mut rows = Vec::new();
         for record in reader.records() {
             let record = record.map_err(|cause| refused(cause.to_string()))?;
@@ -200,5 +204,78 @@ impl Dataset {
             }
         }
         hex(&hash.finalize())
+    }
+}
+
+/// Where a column stands: by its exact name, else by its name without regard to case.
+fn place(header: &csv::StringRecord, column: &str) -> Option<usize> {
+    let column = column.trim();
+    header
+        .iter()
+        .position(|name| name.trim() == column)
+        .or_else(|| {
+            let lower = column.to_lowercase();
+            header
+                .iter()
+                .position(|name| name.trim().to_lowercase() == lower)
+        })
+}
+
+/// The first delimiter that parts the header into all columns; a comma where none does.
+fn delimiter(text: &str, columns: &[&str]) -> u8 {
+    let parts = |delimiter: &u8| {
+        let mut reader = csv::ReaderBuilder::new()
+            .delimiter(*delimiter)
+            .from_reader(text.as_bytes());
+        reader
+            .headers()
+            .is_ok_and(|header| columns.iter().all(|column| place(header, column).is_some()))
+    };
+    [b',', b';', b'\t', b'|']
+        .into_iter()
+        .find(|delimiter| parts(delimiter))
+        .unwrap_or(b',')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(bytes: &[u8]) -> Result<Dataset> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("data.csv");
+        std::fs::write(&path, bytes).unwrap();
+        Dataset::from_csv(&path, &["text", "label"])
+    }
+
+    #[test]
+    fn files_of_other_programs_are_read() {
+        let expected = [("ja, \"gut\"\nzwei", "Sehr gut"), ("nein", "b")];
+        for file in [
+            "text,label\n\"ja, \"\"gut\"\"\nzwei\",Sehr gut\nnein,b\n",
+            "\u{feff}Text;LABEL\r\n\"ja, \"\"gut\"\"\nzwei\";Sehr gut\r\nnein;b\r\n",
+            " label \ttext\nSehr gut\t\"ja, \"\"gut\"\"\nzwei\"\nb\tnein\n\t\nb\tnein",
+        ] {
+            let data = read(file.as_bytes()).unwrap();
+            let found: Vec<(&str, &str)> = data
+                .examples()
+                .iter()
+                .map(|e| (e.inputs[0].as_str(), e.answer.as_str()))
+                .collect();
+            assert_eq!(found, expected, "{file:?}");
+        }
+    }
+
+    #[test]
+    fn files_that_cannot_be_read_say_why() {
+        for (file, part) in [
+            (&b"a,b\n1,2\n"[..], "no column `text`, only: a, b"),
+            (b"text,label\n1,2,3\n", "line: 2"),
+            (b"text,label\ncaf\xe9,2\n", "not UTF-8"),
+            (b"", "no column `text`"),
+        ] {
+            let error = read(file).unwrap_err().to_string();
+            assert!(error.contains(part), "{error}");
+        }
     }
 }

@@ -7,6 +7,8 @@ use super::report::{Finalist, Measured, Report};
 const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 320.0;
 const MARGIN: f64 = 50.0;
+/// Loss of accuracy at which a shorter prompt still counts as equal.
+const NOT_WORSE: f64 = 0.01;
 
 impl Report {
     /// The report as a page: the table of tiers and baselines, the plot of accuracy against tokens with the
@@ -55,65 +57,109 @@ impl Report {
                 100.0 * measured.interval.1
             )
         };
-        let mut row = |cells: &[String]| -> std::fmt::Result {
-            page.push_str("<tr>");
-            for cell in cells {
-                write!(page, "<td>{}</td>", escape(cell))?;
-            }
-            page.push_str("</tr>");
-            Ok(())
-        };
         let percent = |share: f64| format!("{:.1}", 100.0 * share);
         let pair = |low: f64, high: f64| format!("{low:.0} / {high:.0}");
+        let blank = String::new;
+        table_row(
+            page,
+            &[
+                format!("always `{}`", self.majority.label),
+                percent(self.majority.accuracy),
+                blank(),
+                "0".to_owned(),
+                blank(),
+                blank(),
+                blank(),
+                blank(),
+            ],
+        )?;
         let naive = &self.naive;
-        row(&[
-            "naive".to_owned(),
-            percent(naive.test.accuracy),
-            interval(&naive.test),
-            naive.tokens.to_string(),
-            pair(naive.latency.cold_p50_ms, naive.latency.cold_p95_ms),
-            pair(naive.latency.warm_p50_ms, naive.latency.warm_p95_ms),
-            String::new(),
-            String::new(),
-        ])?;
-        row(&[
-            "naive, calibrated".to_owned(),
-            percent(naive.calibrated.accuracy),
-            interval(&naive.calibrated),
-            naive.tokens.to_string(),
-            String::new(),
-            String::new(),
-            String::new(),
-            String::new(),
-        ])?;
+        table_row(
+            page,
+            &[
+                "naive".to_owned(),
+                percent(naive.test.accuracy),
+                interval(&naive.test),
+                naive.tokens.to_string(),
+                pair(naive.latency.cold_p50_ms, naive.latency.cold_p95_ms),
+                pair(naive.latency.warm_p50_ms, naive.latency.warm_p95_ms),
+                String::new(),
+                String::new(),
+            ],
+        )?;
+        table_row(
+            page,
+            &[
+                "naive, calibrated".to_owned(),
+                percent(naive.calibrated.accuracy),
+                interval(&naive.calibrated),
+                naive.tokens.to_string(),
+                String::new(),
+                String::new(),
+                String::new(),
+                String::new(),
+            ],
+        )?;
         let random = &self.random_5;
-        row(&[
-            format!("5 random examples, mean of {} draws", random.sets),
-            percent(random.mean),
-            format!("deviation {:.1}", 100.0 * random.deviation),
-            format!("{:.0}", random.tokens),
-            pair(random.latency.cold_p50_ms, random.latency.cold_p95_ms),
-            pair(random.latency.warm_p50_ms, random.latency.warm_p95_ms),
-            String::new(),
-            String::new(),
-        ])?;
+        table_row(
+            page,
+            &[
+                format!("5 random examples, mean of {} draws", random.sets),
+                percent(random.mean),
+                format!("deviation {:.1}", 100.0 * random.deviation),
+                format!("{:.0}", random.tokens),
+                pair(random.latency.cold_p50_ms, random.latency.cold_p95_ms),
+                pair(random.latency.warm_p50_ms, random.latency.warm_p95_ms),
+                String::new(),
+                String::new(),
+            ],
+        )?;
         for tier in &self.tiers {
-            row(&[
-                tier.tier.to_string(),
-                percent(tier.test.accuracy),
-                interval(&tier.test),
-                tier.prompt_tokens.to_string(),
-                pair(tier.latency.cold_p50_ms, tier.latency.cold_p95_ms),
-                pair(tier.latency.warm_p50_ms, tier.latency.warm_p95_ms),
-                format!("{:.1e}", tier.p_naive_holm),
-                format!("{:.1e}", tier.p_random_holm),
-            ])?;
+            table_row(
+                page,
+                &[
+                    tier.tier.to_string(),
+                    percent(tier.test.accuracy),
+                    interval(&tier.test),
+                    tier.prompt_tokens.to_string(),
+                    pair(tier.latency.cold_p50_ms, tier.latency.cold_p95_ms),
+                    pair(tier.latency.warm_p50_ms, tier.latency.warm_p95_ms),
+                    format!("{:.1e}", tier.p_naive_holm),
+                    format!("{:.1e}", tier.p_random_holm),
+                ],
+            )?;
         }
         page.push_str(
             "</table><p>p-values are corrected over the tiers (Holm): exact McNemar against the naive prompt, sign \
              flips against the mean of the random draws. First use: nothing of the prompt was seen before; later: \
-             its fixed part was.</p><h2>Validation accuracy against tokens</h2>",
+             its fixed part was.</p><h2>Against the random draws</h2><table><tr><th>prompt</th><th>gain, 95 % \
+             interval</th><th>as good within 1 point</th><th>times fewer tokens</th><th>times faster, first \
+             use</th><th>validation less test</th><th>words in a row shared with a test text</th></tr>",
         );
+        for tier in &self.tiers {
+            let (least, most) = tier.gain_random;
+            let worse = if least >= -NOT_WORSE {
+                "yes"
+            } else {
+                "not shown"
+            };
+            table_row(
+                page,
+                &[
+                    tier.tier.to_string(),
+                    format!("{:+.1} to {:+.1}", 100.0 * least, 100.0 * most),
+                    worse.to_owned(),
+                    format!("{:.1}", tier.tokens_saved),
+                    format!(
+                        "{:.1}",
+                        random.latency.cold_p50_ms / tier.latency.cold_p50_ms.max(1e-9)
+                    ),
+                    format!("{:+.1}", 100.0 * tier.winners_curse),
+                    tier.copied_words.to_string(),
+                ],
+            )?;
+        }
+        page.push_str("</table><h2>Validation accuracy against tokens</h2>");
         plot(page, &self.finalists)?;
         page.push_str("<h2>Prompts</h2>");
         for tier in &self.tiers {
@@ -135,6 +181,15 @@ impl Report {
 }
 
 /// Accuracy upwards, tokens to the right; prompts on the front are filled and joined.
+fn table_row(page: &mut String, cells: &[String]) -> std::fmt::Result {
+    page.push_str("<tr>");
+    for cell in cells {
+        write!(page, "<td>{}</td>", escape(cell))?;
+    }
+    page.push_str("</tr>");
+    Ok(())
+}
+
 fn plot(page: &mut String, finalists: &[Finalist]) -> std::fmt::Result {
     let tokens_max = finalists.iter().map(|f| f.tokens).max().unwrap_or(1).max(1) as f64;
     let low = finalists.iter().map(|f| f.accuracy).fold(1.0, f64::min);

@@ -3,9 +3,10 @@
 //! 1. The data is dealt into training (demonstrations, words), validation (comparison, calibration) and a
 //!    locked test split ([`Dataset::split`]).
 //! 2. Plans (instruction x frame x cue x demonstrations) are drawn and scored on a few validation
-//!    examples; a Parzen estimator proposes more; the best of each tier go on to more examples
-//!    (successive halving; Jamieson and Talwalkar, 2016), beside shorter forms of them with one phrase
-//!    left out and, where there is a [`Proposer`], beside instructions that it writes.
+//!    examples; a Parzen estimator proposes more; the best of each tier, by their own merit and by what
+//!    their choices were worth in other plans, go on to more examples (successive halving; Jamieson and
+//!    Talwalkar, 2016), beside shorter forms of them with one phrase left out and, where there is a
+//!    [`Proposer`], beside instructions that it writes.
 //! 3. For each prompt a decision rule is fitted on label words' log-probabilities and judged by
 //!    cross-fitting ([`Decision`](crate::Decision)).
 //! 4. The winner of each tier, the naive prompt and 20 draws of 5 random demonstrations are measured on
@@ -18,6 +19,7 @@ mod compress;
 mod data;
 mod demos;
 mod dspy;
+mod effects;
 mod evaluate;
 mod html;
 mod metric;
@@ -41,7 +43,9 @@ pub use metric::{Judge, Metric};
 pub use optimizer::{Observer, Optimizer, Progress, RANDOM_SETS};
 pub use pareto::front;
 pub use propose::{Attempt, Evidence, ModelProposer, Proposer, Style};
-pub use report::{Baseline, Finalist, Latency, Measured, RandomBaseline, Report, TierReport};
+pub use report::{
+    Baseline, Finalist, Latency, Majority, Measured, RandomBaseline, Report, TierReport,
+};
 pub use signature::{Field, Kind, Signature};
 pub use split::{LockedTest, Split, Splits};
 pub use statistics::{

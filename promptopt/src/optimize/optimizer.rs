@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::assess::{Assessment, TIMED_CALLS, assess, time};
+use super::assess::{Assessment, assess, time};
 use super::checkpoint::Checkpoint;
 use super::data::{Dataset, Example};
 use super::evaluate::Evaluator;
@@ -14,7 +14,7 @@ use super::report::{Finalist, Report};
 use super::search::{Candidate, Search};
 use super::signature::Signature;
 use super::space::{Glue, Space};
-use super::split::Split;
+use super::split::{Split, interleave};
 use super::words::Words;
 use crate::decision::LABELS_MAX;
 use crate::error::{Error, Result};
@@ -32,11 +32,15 @@ const VALIDATION_MAX: usize = 500;
 const TEST_SHARE: f64 = 0.4;
 /// Prompts timed at the end of the search, before the three tiers and the two baselines.
 const TIMED_PROMPTS: usize = 9;
+/// Share of the calls that timing may take.
+const TIMED_SHARE: f64 = 0.08;
+/// Fewest and most timed calls of a prompt, once with nothing kept and once with the fixed part kept.
+const TIMED_CALLS: (usize, usize) = (3, 20);
 
 /// Where a run is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Progress {
-    /// What it does: `drawing`, `proposing`, `narrowing`, `varying` or `testing`.
+    /// What it does: `drawing`, `proposing`, `narrowing`, `varying`, `settling` or `testing`.
     pub stage: &'static str,
     /// Prompts tried.
     pub candidates: usize,
@@ -165,11 +169,22 @@ impl<'a> Optimizer<'a> {
                 limit: LABELS_MAX,
             });
         }
-        let mut splits = data.split(Split::stratified(0.3, 0.3, 0.4, self.seed)?)?;
-        let (test_size, sets_per_example) = self.test_plan(splits.test.len())?;
+        let held_back = (0.4 * data.examples().len() as f64).round();
+        let (test_size, sets_per_example) = self.test_plan(held_back as usize)?;
+        // What the calls cannot test is better used for training and validation.
+        let test_share = (test_size as f64 / data.examples().len() as f64).clamp(0.02, 0.4);
+        let rest = (1.0 - test_share) / 2.0;
+        let mut splits = data.split(Split::stratified(rest, rest, test_share, self.seed)?)?;
         splits.test.truncate(test_size);
+        interleave(&mut splits.validation);
         splits.validation.truncate(VALIDATION_MAX);
-        let reserve = test_size * (4 + sets_per_example) + (TIMED_PROMPTS + 5) * 2 * TIMED_CALLS;
+        let test_size = splits.test.len();
+        let timed_calls = ((self.calls as f64 * TIMED_SHARE) as usize / (2 * (TIMED_PROMPTS + 5)))
+            .clamp(TIMED_CALLS.0, TIMED_CALLS.1);
+        // The naive prompt, the random draws, so many tiers that differ, and the timing.
+        let reserve = |tiers: usize| {
+            test_size * (1 + sets_per_example + tiers) + (TIMED_PROMPTS + 5) * 2 * timed_calls
+        };
 
         let space = Space::new(
             self.model,
@@ -201,29 +216,33 @@ impl<'a> Optimizer<'a> {
             train: &splits.train,
             proposers: &self.proposers,
         };
-        let candidates = search.run(self.candidates, reserve, &mut evaluator, observer)?;
-        let finalists = self.finalists(&search, &candidates, &mut evaluator, observer)?;
+        let mut candidates = search.run(self.candidates, reserve(3), &mut evaluator, observer)?;
+        let timed = &validation[..timed_calls.min(validation.len())];
+        let finalists = self.finalists(&search, &candidates, timed, &mut evaluator, observer)?;
+        let reserve_left = |tiers| reserve(tiers) - TIMED_PROMPTS * 2 * timed_calls;
+        search.settle(&mut candidates, reserve_left, &mut evaluator, observer)?;
         let assessment = Assessment {
             model: self.model,
             search: &search,
             candidates: &candidates,
             train: &splits.train,
             sets_per_example,
+            timed_calls,
             seed: self.seed,
         };
-        let test_count = splits.test.len();
         let assessed = assess(&assessment, &mut splits.test, &mut evaluator, observer)?;
         Ok(Report {
             model: self.model.name().to_owned(),
             data: data.fingerprint(),
             seed: self.seed,
-            split: (splits.train.len(), validation.len(), test_count),
+            split: (splits.train.len(), validation.len(), test_size),
             candidates: candidates.len(),
             calls_max: self.calls,
             calls: evaluator.calls(),
             calls_restored: evaluator.restored(),
             test_opened: splits.test.opened(),
             metric: self.metric.name().to_owned(),
+            majority: assessed.majority,
             naive: assessed.naive,
             random_5: assessed.random,
             tiers: assessed.tiers,
@@ -290,6 +309,7 @@ impl<'a> Optimizer<'a> {
         &self,
         search: &Search<'_>,
         candidates: &[Candidate],
+        timed: &[&Example],
         evaluator: &mut Evaluator<'_>,
         observer: &mut dyn Observer,
     ) -> Result<Vec<Finalist>> {
@@ -303,13 +323,7 @@ impl<'a> Optimizer<'a> {
                 about: candidate.about.clone(),
                 tokens: candidate.tokens,
                 accuracy: candidate.reading.map_or(0.0, |reading| reading.accuracy),
-                latency: time(
-                    self.model,
-                    &candidate.probe,
-                    search.validation,
-                    evaluator,
-                    observer,
-                )?,
+                latency: time(self.model, &candidate.probe, timed, evaluator, observer)?,
                 on_front: false,
             });
         }

@@ -141,10 +141,11 @@ impl Proposer for ModelProposer<'_> {
             let text = self.model.generate(&prompt, &options)?;
             let line = text
                 .trim()
-                .trim_matches('"')
                 .lines()
                 .next()
                 .unwrap_or("")
+                .trim()
+                .trim_matches('"')
                 .trim()
                 .to_owned();
             let usable =

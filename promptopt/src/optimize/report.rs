@@ -34,6 +34,15 @@ pub struct Measured {
     pub metric: f64,
 }
 
+/// No model at all: the most frequent label, whatever the text.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Majority {
+    /// The label, by the validation split.
+    pub label: String,
+    /// Share of test examples that it is right for.
+    pub accuracy: f64,
+}
+
 /// The naive prompt: instruction with the labels' names, the text, the likeliest name.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Baseline {
@@ -145,6 +154,8 @@ pub struct Report {
     pub test_opened: u32,
     /// Name of the metric.
     pub metric: String,
+    /// The most frequent label.
+    pub majority: Majority,
     /// The naive prompt.
     pub naive: Baseline,
     /// Random demonstrations.

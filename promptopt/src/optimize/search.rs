@@ -7,6 +7,7 @@ use rand::{SeedableRng, rngs::ChaCha8Rng};
 use super::calibrate::{Freedom, Scored, estimate, fit};
 use super::compress::{phrases, without};
 use super::data::Example;
+use super::effects::smoothed;
 use super::evaluate::{Evaluator, Probe};
 use super::metric::Metric;
 use super::optimizer::{Observer, Progress};
@@ -25,7 +26,7 @@ const FIRST_EXAMPLES_MAX: usize = 40;
 /// Share of the search's calls that the first trials get.
 pub(crate) const FIRST_SHARE: f64 = 0.45;
 /// Plans a tier that go on, and the share of the calls left that they get.
-const RUNGS: [(usize, f64); 3] = [(10, 0.45), (4, 0.5), (2, 1.0)];
+const RUNGS: [(usize, f64); 3] = [(8, 0.35), (3, 0.4), (2, 0.6)];
 /// Share of the calls left after the first rung that shorter and proposed variants may take.
 const VARIANTS_SHARE: f64 = 0.3;
 /// Most instructions asked of one proposer.
@@ -172,6 +173,38 @@ impl Search<'_> {
         Ok(candidates)
     }
 
+    /// Scores the prompt of each tier and the naive one on all validation examples that the calls above
+    /// `reserve` allow, which makes their rules better; `reserve` is told how many of them there are beside
+    /// the naive one.
+    pub(crate) fn settle(
+        &self,
+        candidates: &mut [Candidate],
+        reserve: impl Fn(usize) -> usize,
+        evaluator: &mut Evaluator<'_>,
+        observer: &mut dyn Observer,
+    ) -> Result<()> {
+        let chosen = self.chosen(candidates, 1);
+        let reserve = reserve(chosen.len() - 1);
+        let spare = evaluator.left().saturating_sub(reserve);
+        let known: Vec<usize> = chosen
+            .iter()
+            .map(|at| candidates[*at].scores.len())
+            .collect();
+        let missing =
+            |goal: usize| -> usize { known.iter().map(|known| goal.saturating_sub(*known)).sum() };
+        let Some(goal) = (0..=self.validation.len())
+            .rev()
+            .find(|goal| missing(*goal) <= spare)
+        else {
+            return Ok(());
+        };
+        for at in chosen {
+            self.extend(&mut candidates[at], goal, evaluator)?;
+            self.tell("settling", candidates, evaluator, observer);
+        }
+        Ok(())
+    }
+
     /// Proposed instructions for the best plan and shorter forms of the best prompts, as many as the
     /// budget lets come as far as `goal`.
     fn variants(
@@ -263,6 +296,11 @@ impl Search<'_> {
 
     /// Positions of the best `keep` of each tier, and of the naive prompt.
     pub(crate) fn chosen(&self, candidates: &[Candidate], keep: usize) -> Vec<usize> {
+        let plans: Vec<(Plan, f64, usize)> = candidates
+            .iter()
+            .map(|candidate| (candidate.plan, candidate.merit(), candidate.scores.len()))
+            .collect();
+        let merits = smoothed(&plans);
         let most = |at: &usize| candidates[*at].scores.len();
         let mut chosen = vec![0];
         for cap in self.caps {
@@ -275,7 +313,7 @@ impl Search<'_> {
                 .into_iter()
                 .filter(|at| most(at) == furthest)
                 .collect();
-            compared.sort_by(|a, b| candidates[*b].merit().total_cmp(&candidates[*a].merit()));
+            compared.sort_by(|a, b| merits[*b].total_cmp(&merits[*a]));
             chosen.extend(compared.into_iter().take(keep));
         }
         chosen.sort_unstable();

@@ -143,3 +143,44 @@ impl Dataset {
         })
     }
 }
+
+/// Orders examples so that every start of the list has the answers in the shares of the whole.
+pub(crate) fn interleave(examples: &mut Vec<Example>) {
+    let mut groups: BTreeMap<String, Vec<Example>> = BTreeMap::new();
+    for example in examples.drain(..) {
+        groups
+            .entry(example.answer.clone())
+            .or_default()
+            .push(example);
+    }
+    let mut placed: Vec<(f64, Example)> = Vec::new();
+    for group in groups.into_values() {
+        let count = group.len() as f64;
+        // The nth of its answer stands where n of them are due.
+        let due = |at: usize| (at as f64 + 0.5) / count;
+        placed.extend(group.into_iter().enumerate().map(|(at, e)| (due(at), e)));
+    }
+    placed.sort_by(|a, b| a.0.total_cmp(&b.0));
+    examples.extend(placed.into_iter().map(|(_, example)| example));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_start_of_an_interleaved_list_has_the_shares_of_the_whole() {
+        let example = |at: usize| Example {
+            inputs: vec![at.to_string()],
+            answer: if at < 90 { "usual" } else { "rare" }.to_owned(),
+        };
+        let mut examples: Vec<Example> = (0..100).map(example).collect();
+        interleave(&mut examples);
+        assert_eq!(examples.len(), 100);
+        for end in 1..=100 {
+            let rare = examples[..end].iter().filter(|e| e.answer == "rare");
+            let due = end as f64 / 10.0;
+            assert!((rare.count() as f64 - due).abs() <= 1.0, "{end}");
+        }
+    }
+}

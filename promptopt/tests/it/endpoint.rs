@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use promptopt::model::{ChatForm, GenerateOptions, HttpModel, LanguageModel};
+use promptopt::optimize::{Attempt, Evidence, ModelProposer, Proposer, Style};
 use serde_json::Value;
 
 struct Server(Child);
@@ -144,4 +145,30 @@ fn a_server_that_fails_or_answers_something_else_is_an_error_in_words() {
     assert!(error.contains("must know `logprobs`"), "{error}");
     let nobody = format!("http://127.0.0.1:{}", free_port());
     assert!(refusal(&nobody).contains(&nobody), "the address is named");
+}
+
+#[test]
+fn an_endpoint_writes_instructions_and_repeats_count_once() {
+    let body = "{\"choices\":[{\"text\":\" \\\"Say alarm when the pump is loud.\\\"\\nMore.\"}]}";
+    let attempt = |answer: &str| Attempt {
+        inputs: "the pump is loud".to_owned(),
+        answer: answer.to_owned(),
+        given: "quiet".to_owned(),
+    };
+    let evidence = Evidence {
+        labels: vec!["alarm".to_owned(), "quiet".to_owned()],
+        prompt: "Alarm or quiet?".to_owned(),
+        attempts: vec![attempt("alarm"), attempt("quiet")],
+    };
+    for style in [Style::Grounded, Style::Reflective] {
+        let model = HttpModel::new(&answering(body, "200 OK"), "m", Duration::from_secs(5));
+        let proposer = ModelProposer::new(&model, style);
+        let question = proposer.question(&evidence, 0);
+        assert_eq!(
+            question.contains("got these wrong"),
+            style == Style::Reflective
+        );
+        let written = proposer.propose(&evidence, 2).unwrap();
+        assert_eq!(written, ["Say alarm when the pump is loud."]);
+    }
 }

@@ -5,7 +5,9 @@
     reason = "a command prints"
 )]
 
-#[cfg(feature = "candle")]
+#[cfg(all(target_os = "linux", any(feature = "candle", feature = "http")))]
+mod cores;
+#[cfg(any(feature = "candle", feature = "http"))]
 mod optimize;
 mod select;
 
@@ -26,14 +28,14 @@ enum Action {
     /// Pick the prompt for a context and print it as JSON.
     Select(select::Arguments),
     /// Find prompts for a labelled CSV file and write one file a tier.
-    #[cfg(feature = "candle")]
+    #[cfg(any(feature = "candle", feature = "http"))]
     Optimize(optimize::Arguments),
 }
 
 fn main() -> ExitCode {
     let result = match Command::parse().action {
         Action::Select(arguments) => select::run(&arguments),
-        #[cfg(feature = "candle")]
+        #[cfg(any(feature = "candle", feature = "http"))]
         Action::Optimize(arguments) => optimize::run(&arguments),
     };
     match result {

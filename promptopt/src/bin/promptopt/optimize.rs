@@ -4,10 +4,20 @@ use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use clap::Args;
-use promptopt::Result;
+use clap::{Args, ValueEnum};
+#[cfg(feature = "http")]
+use promptopt::model::HttpModel;
+use promptopt::model::LanguageModel;
+#[cfg(feature = "candle")]
 use promptopt::model::LlamaModel;
-use promptopt::optimize::{Dataset, Observer, Optimizer, Progress, Report, Signature};
+use promptopt::optimize::{
+    Dataset, Metric, ModelProposer, Observer, Optimizer, Progress, Report, Signature, Style,
+};
+use promptopt::{Error, Result};
+
+/// Longest that an endpoint may take for one answer.
+#[cfg(feature = "http")]
+const ENDPOINT_TIMEOUT: Duration = Duration::from_secs(300);
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -20,9 +30,22 @@ pub(crate) struct Arguments {
     /// Column with the right answers.
     #[arg(long)]
     label: String,
-    /// GGUF file of a Llama-family model.
+    /// GGUF file of a Llama-family model (feature `candle`), or `http://HOST:PORT` of an OpenAI-compatible
+    /// endpoint (feature `http`).
     #[arg(long)]
-    model: PathBuf,
+    model: String,
+    /// Name of the model at the endpoint.
+    #[arg(long, default_value = "default")]
+    model_name: String,
+    /// A model that writes instructions, given as `--model` is: usually a stronger one.
+    #[arg(long)]
+    proposer: Option<String>,
+    /// Name of the proposing model at its endpoint.
+    #[arg(long, default_value = "default")]
+    proposer_name: String,
+    /// What prompts are compared by.
+    #[arg(long, value_enum, default_value_t = Measure::Accuracy)]
+    metric: Measure,
     /// Prompts to try.
     #[arg(long, default_value_t = 120)]
     candidates: usize,
@@ -44,6 +67,63 @@ pub(crate) struct Arguments {
     /// Print the report as one line of JSON, last.
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Measure {
+    /// Share of right answers.
+    Accuracy,
+    /// Mean over the labels of the share of each that is found.
+    BalancedAccuracy,
+    /// Mean over the labels of the harmonic mean of precision and recall.
+    MacroF1,
+}
+
+impl Measure {
+    fn metric(self) -> Metric {
+        match self {
+            Self::Accuracy => Metric::Accuracy,
+            Self::BalancedAccuracy => Metric::BalancedAccuracy,
+            Self::MacroF1 => Metric::MacroF1,
+        }
+    }
+}
+
+/// The model at an address or in a file.
+fn open(place: &str, name: &str) -> Result<Box<dyn LanguageModel>> {
+    if place.starts_with("http://") {
+        endpoint(place, name)
+    } else {
+        file(place)
+    }
+}
+
+#[cfg(feature = "http")]
+fn endpoint(address: &str, name: &str) -> Result<Box<dyn LanguageModel>> {
+    Ok(Box::new(HttpModel::new(address, name, ENDPOINT_TIMEOUT)))
+}
+
+#[cfg(not(feature = "http"))]
+fn endpoint(address: &str, _: &str) -> Result<Box<dyn LanguageModel>> {
+    Err(needs(address, "http"))
+}
+
+#[cfg(feature = "candle")]
+fn file(path: &str) -> Result<Box<dyn LanguageModel>> {
+    Ok(Box::new(LlamaModel::load(path)?))
+}
+
+#[cfg(not(feature = "candle"))]
+fn file(path: &str) -> Result<Box<dyn LanguageModel>> {
+    Err(needs(path, "candle"))
+}
+
+#[cfg(not(all(feature = "candle", feature = "http")))]
+fn needs(place: &str, feature: &str) -> Error {
+    Error::Model {
+        action: "open the model",
+        cause: format!("`{place}` needs a build with the feature `{feature}`"),
+    }
 }
 
 /// Answers with fewer examples are left out, and named.
@@ -115,6 +195,8 @@ impl Observer for Bar {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    #[cfg(target_os = "linux")]
+    super::cores::keep_to_allowed();
     let data = Dataset::from_csv(&arguments.data, &[&arguments.text, &arguments.label])?;
     let skipped = data.skipped();
     eprintln!(
@@ -139,19 +221,37 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         text
     };
     let signature = Signature::parse(&format!("{text} -> {label}"), &arguments.instruction)?;
-    let model = LlamaModel::load(&arguments.model)?;
-    std::fs::create_dir_all(&arguments.out).map_err(|source| promptopt::Error::Io {
+    let model = open(&arguments.model, &arguments.model_name)?;
+    let proposing = arguments
+        .proposer
+        .as_deref()
+        .map(|place| open(place, &arguments.proposer_name))
+        .transpose()?;
+    let proposers: Vec<ModelProposer<'_>> = proposing
+        .iter()
+        .flat_map(|model| {
+            [Style::Grounded, Style::Reflective]
+                .map(|style| ModelProposer::new(model.as_ref(), style))
+        })
+        .collect();
+    std::fs::create_dir_all(&arguments.out).map_err(|source| Error::Io {
         action: "make",
         path: arguments.out.clone(),
         source,
     })?;
     let mut bar = Bar::new();
-    let report = Optimizer::new(&signature, &model)
+    let optimizer = Optimizer::new(&signature, model.as_ref())
         .candidates(arguments.candidates)
         .calls(arguments.calls)
         .seed(arguments.seed)
         .input_chars(arguments.input_chars)
-        .checkpoint(arguments.out.join("scores.jsonl"))
+        .metric(arguments.metric.metric())
+        .checkpoint(arguments.out.join("scores.jsonl"));
+    let report = proposers
+        .iter()
+        .fold(optimizer, |optimizer, proposer| {
+            optimizer.proposer(proposer)
+        })
         .run(&data, &mut bar)?;
     if bar.moving {
         eprintln!();
@@ -159,7 +259,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     report.export(&arguments.out)?;
     print(&report);
     if arguments.json {
-        let line = serde_json::to_string(&report).map_err(|source| promptopt::Error::Json {
+        let line = serde_json::to_string(&report).map_err(|source| Error::Json {
             what: "report".to_owned(),
             source,
         })?;
@@ -168,7 +268,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// A column's name as an input's name.
+/// A column's name as an input's name; another one where letters would be lost.
 fn slot(column: &str, otherwise: &str) -> String {
     let name: String = column
         .trim()
@@ -181,8 +281,9 @@ fn slot(column: &str, otherwise: &str) -> String {
             }
         })
         .collect();
-    if name.chars().any(|c| c.is_ascii_alphabetic()) {
-        name
+    let name = name.trim_matches('_');
+    if column.is_ascii() && name.chars().any(|c| c.is_ascii_alphabetic()) {
+        name.to_owned()
     } else {
         otherwise.to_owned()
     }
@@ -201,6 +302,11 @@ fn print(report: &Report) {
     );
     println!(
         "prompt            accuracy [95 %]        tokens  cold p50/p95 ms  p naive  p random-5 (Holm)"
+    );
+    println!(
+        "always `{}`: {:.1}",
+        report.majority.label,
+        percent(report.majority.accuracy)
     );
     let naive = &report.naive;
     println!(
