@@ -1,7 +1,7 @@
 //! The C library `libedgeweave`: the five crates behind opaque handles and status codes.
 //!
-//! This crate translates and decides nothing. Every function goes through [`fail::guard`], which turns an
-//! error into a status and catches a panic; every handle is checked by [`handle`]. The header is generated
+//! This crate translates and decides nothing. Every function goes through `fail::guard`, which turns an
+//! error into a status and catches a panic; every handle is checked by `handle`. The header is generated
 //! from these sources (`tests/it/header.rs`), so what is written here above a function is its documentation in C.
 #![allow(non_camel_case_types, reason = "names as they are in C")]
 #![allow(
