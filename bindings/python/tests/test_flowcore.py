@@ -116,13 +116,14 @@ def test_a_person_decides_and_an_event_wakes():
     assert [run["status"] for run in flows.ended_runs()] == ["succeeded", "cancelled"]
 
 
-def test_a_run_is_parked_and_goes_on():
+def test_a_run_is_paused_and_goes_on():
     flows = Engine(clock=lambda: 0)
     flows.deploy(GATE)
     run = flows.start("gate", {})
     flows.run_until_idle()
     flows.pause(run, "the vet is here")
-    assert flows.status(run)["status"] == "parked"
+    flows.run_until_idle()
+    assert flows.status(run)["status"] == "paused"
     flows.resume(run)
     flows.run_until_idle()
     assert flows.status(run)["status"] == "running"

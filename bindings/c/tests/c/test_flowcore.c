@@ -127,8 +127,9 @@ static void a_person_decides_and_an_event_wakes(void) {
     OK(fc_start(engine, S("gate"), S("gate-5"), S("{}"), 50, &run, &err));
     OK(fc_run_until_idle(engine, 50, NULL, &err));
     OK(fc_pause(engine, run, S("the vet is here"), 60, &err));
+    OK(fc_run_until_idle(engine, 60, NULL, &err));
     OK(fc_status(engine, run, &json, &err));
-    CHECK(has(json, "\"parked\""));
+    CHECK(has(json, "\"paused\""));
     OK(fc_resume(engine, run, 70, &err));
     OK(fc_set_link(engine, S("cloud"), 1, &err));
     FAILS(EW_INVALID, fc_set_link(engine, S("cloud"), 2, &err));
