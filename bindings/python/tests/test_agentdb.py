@@ -72,7 +72,7 @@ def test_two_copies_converge_in_any_order():
             tx.merge("R1", source.document("R1"))
     assert first.get("R1")["state"] == second.get("R1")["state"] == {"odometer": 12}
     assert first.document("nobody") is None
-    with pytest.raises(ValueError), first.begin(1) as tx:
+    with pytest.raises(edgeweave.CorruptError), first.begin(1) as tx:
         tx.merge("R1", b"rubbish")
 
 

@@ -64,8 +64,8 @@ def test_what_is_wrong_is_told():
         Engine(MACHINES, "RULE r: FROM machines HAVING")
     with pytest.raises(ValueError, match="wanted float, int, bool or text"):
         Engine({"machines": {"temp": "double"}})
-    with pytest.raises(ValueError, match="STANDARDIZE"):
-        Engine(MACHINES, "STANDARDIZE temp OVER FIRST 5 MINUTES")
+    with pytest.raises(ValueError, match="line 1"):
+        Engine(MACHINES, "STANDARDIZE temp OVER LAST 5 MINUTES")
     engine = Engine(MACHINES)
     with pytest.raises(ValueError, match="barns"):
         engine.push("barns", "1", 0, {})

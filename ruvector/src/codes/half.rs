@@ -57,7 +57,8 @@ impl Space for HalfSpace<'_> {
 
     #[inline(always)]
     fn one(&self, probe: &Probe, slot: u32) -> f32 {
-        let row = self.halves.rows.row(slot);
+        // A row of halves is padded to 32 components, a query to 16: kernels want one length.
+        let row = &self.halves.rows.row(slot)[..probe.full.len()];
         match self.metric {
             Metric::Cosine | Metric::Dot => -(self.kernels.dot_f16)(&probe.full, row),
             Metric::L2 | Metric::Hamming => (self.kernels.l2_f16)(&probe.full, row),
