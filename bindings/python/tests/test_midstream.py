@@ -65,7 +65,7 @@ def test_what_is_wrong_is_told():
     with pytest.raises(ValueError, match="wanted float, int, bool or text"):
         Engine({"machines": {"temp": "double"}})
     with pytest.raises(ValueError, match="line 1"):
-        Engine(MACHINES, "STANDARDIZE temp OVER LAST 5 MINUTES")
+        Engine(MACHINES, "STANDARDIZE temp OVER SOME DAYS")
     engine = Engine(MACHINES)
     with pytest.raises(ValueError, match="barns"):
         engine.push("barns", "1", 0, {})
