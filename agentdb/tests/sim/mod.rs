@@ -1,6 +1,6 @@
 //! Whole fleets in one process, under a virtual clock, on disks and a network that fail, all from one seed.
 //!
-//! A run is a list of [`Op`]s made from the seed: writes, crashes, power cuts, partitions, disk faults. Time
+//! A run is a list of `Op`s made from the seed: writes, crashes, power cuts, partitions, disk faults. Time
 //! passes between them and frames arrive late, twice, out of order or never. At the end everything heals, and
 //! the fleet must agree: on one state, with every acknowledged write in it, nothing removed back in it, and
 //! counters exact. A run that fails is shrunk: operations are taken out while it still fails.
