@@ -66,6 +66,7 @@ macro_rules! float_kernel {
     ($name:ident, $value:ty, $load:ident, $sum:ident, $x:ident, $y:ident => $step:expr) => {
         #[target_feature(enable = "avx512f")]
         fn $name(a: &[f32], b: &[$value]) -> f32 {
+            debug_assert_eq!(a.len(), b.len(), "rows of two lengths");
             let mut sums = [_mm512_setzero_ps(); SUMS];
             let (a, b) = (a.as_chunks::<LANES>().0, b.as_chunks::<LANES>().0);
             let (a4, a_rest) = a.as_chunks::<SUMS>();

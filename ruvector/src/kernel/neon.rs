@@ -49,6 +49,7 @@ macro_rules! float_kernel {
     ($name:ident, $value:ty, $load:ident, $sum:ident, $x:ident, $y:ident => $step:expr) => {
         #[target_feature(enable = "neon")]
         fn $name(a: &[f32], b: &[$value]) -> f32 {
+            debug_assert_eq!(a.len(), b.len(), "rows of two lengths");
             let mut sums = [vdupq_n_f32(0.0); SUMS];
             let (a, b) = (a.as_chunks::<LANES>().0, b.as_chunks::<LANES>().0);
             // Rows have whole lines of sixteen floats, so nothing is left over.

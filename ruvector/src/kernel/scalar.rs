@@ -19,6 +19,7 @@ const LANES: usize = 16;
 
 /// Sums in sixteen lanes, so that the order does not depend on what the compiler does.
 fn lanes<T: Copy>(a: &[f32], b: &[T], term: impl Fn(f32, T) -> f32) -> f32 {
+    debug_assert_eq!(a.len(), b.len(), "rows of two lengths");
     let mut sums = [0.0_f32; LANES];
     for (a, b) in a.chunks_exact(LANES).zip(b.chunks_exact(LANES)) {
         for (sum, (x, y)) in sums.iter_mut().zip(a.iter().zip(b)) {
