@@ -640,14 +640,7 @@ impl Visit<'_> {
         // One after the other, an iteration follows the one before it; else the start of the Map.
         let mut previous = self.shared.history.lane(&parent).previous;
         let index = self.token["map"]["Index"].as_u64().unwrap_or(0);
-        if self
-            .state
-            .fields
-            .get("MaxConcurrency")
-            .and_then(Value::as_u64)
-            == Some(1)
-            && index > 0
-        {
+        if self.is_sequential() && index > 0 {
             let before = format!("{parent}/{}[{}]", self.state.number, index - 1);
             previous = self.shared.history.lane(&before).previous;
         }
@@ -660,6 +653,15 @@ impl Visit<'_> {
         Ok(self.token.clone())
     }
 
+    /// Whether the Map runs its iterations one after the other.
+    fn is_sequential(&self) -> bool {
+        self.state
+            .fields
+            .get("MaxConcurrency")
+            .and_then(Value::as_u64)
+            == Some(1)
+    }
+
     fn iteration_details(&self) -> Value {
         json!({"name": self.name, "index": self.token["map"]["Index"]})
     }
@@ -669,13 +671,7 @@ impl Visit<'_> {
             "mapIterationSucceededEventDetails",
             self.iteration_details(),
         ));
-        if self
-            .state
-            .fields
-            .get("MaxConcurrency")
-            .and_then(Value::as_u64)
-            == Some(1)
-        {
+        if self.is_sequential() {
             self.shared
                 .history
                 .aside(self.lane, &self.at, "MapIterationSucceeded", details);
