@@ -90,7 +90,7 @@ unsafe fn change(
     schema: ew_str,
     id: ew_str,
     field: ew_str,
-    work: impl FnOnce(&mut Edit<'_>, &str) -> agentdb::Result<()>,
+    work: impl for<'e, 'tx> FnOnce(&'e mut Edit<'tx>, &str) -> agentdb::Result<&'e mut Edit<'tx>>,
 ) -> Result<()> {
     // SAFETY: the caller's.
     let (mut open, schema, id, field) = unsafe {
@@ -103,7 +103,8 @@ unsafe fn change(
         )
     };
     let mut agent = open.tx.agent(schema, id).map_err(raise)?;
-    work(&mut agent, field).map_err(raise)
+    work(&mut agent, field).map_err(raise)?;
+    Ok(())
 }
 
 /// Writes a last-writer-wins field; the value is JSON.
@@ -121,7 +122,7 @@ pub unsafe extern "C" fn adb_tx_set(
         unsafe {
             let value = value.json("value")?;
             change(tx, schema, id, field, |agent, field| {
-                agent.set(field, value).map(|_| ())
+                agent.set(field, value)
             })
         }
     })
@@ -141,7 +142,7 @@ pub unsafe extern "C" fn adb_tx_max(
         // SAFETY: the header's contract.
         unsafe {
             change(tx, schema, id, field, |agent, field| {
-                agent.max(field, value).map(|_| ())
+                agent.max(field, value)
             })
         }
     })
@@ -162,7 +163,7 @@ pub unsafe extern "C" fn adb_tx_status(
         unsafe {
             let status = status.text("status")?;
             change(tx, schema, id, field, |agent, field| {
-                agent.status(field, status).map(|_| ())
+                agent.status(field, status)
             })
         }
     })
@@ -180,11 +181,7 @@ pub unsafe extern "C" fn adb_tx_add(
 ) -> i32 {
     guard(err, || {
         // SAFETY: the header's contract.
-        unsafe {
-            change(tx, schema, id, field, |agent, field| {
-                agent.add(field, by).map(|_| ())
-            })
-        }
+        unsafe { change(tx, schema, id, field, |agent, field| agent.add(field, by)) }
     })
 }
 
@@ -202,7 +199,7 @@ pub unsafe extern "C" fn adb_tx_min(
         // SAFETY: the header's contract.
         unsafe {
             change(tx, schema, id, field, |agent, field| {
-                agent.min(field, value).map(|_| ())
+                agent.min(field, value)
             })
         }
     })
@@ -219,11 +216,7 @@ pub unsafe extern "C" fn adb_tx_enable(
 ) -> i32 {
     guard(err, || {
         // SAFETY: the header's contract.
-        unsafe {
-            change(tx, schema, id, field, |agent, field| {
-                agent.enable(field).map(|_| ())
-            })
-        }
+        unsafe { change(tx, schema, id, field, |agent, field| agent.enable(field)) }
     })
 }
 
@@ -238,11 +231,7 @@ pub unsafe extern "C" fn adb_tx_disable(
 ) -> i32 {
     guard(err, || {
         // SAFETY: the header's contract.
-        unsafe {
-            change(tx, schema, id, field, |agent, field| {
-                agent.disable(field).map(|_| ())
-            })
-        }
+        unsafe { change(tx, schema, id, field, |agent, field| agent.disable(field)) }
     })
 }
 
@@ -257,11 +246,7 @@ pub unsafe extern "C" fn adb_tx_reset(
 ) -> i32 {
     guard(err, || {
         // SAFETY: the header's contract.
-        unsafe {
-            change(tx, schema, id, field, |agent, field| {
-                agent.reset(field).map(|_| ())
-            })
-        }
+        unsafe { change(tx, schema, id, field, |agent, field| agent.reset(field)) }
     })
 }
 
@@ -280,7 +265,7 @@ pub unsafe extern "C" fn adb_tx_insert(
         unsafe {
             let member = member.json("member")?;
             change(tx, schema, id, field, |agent, field| {
-                agent.insert(field, member).map(|_| ())
+                agent.insert(field, member)
             })
         }
     })
@@ -301,7 +286,7 @@ pub unsafe extern "C" fn adb_tx_remove(
         unsafe {
             let member = member.json("member")?;
             change(tx, schema, id, field, |agent, field| {
-                agent.remove(field, member).map(|_| ())
+                agent.remove(field, member)
             })
         }
     })
@@ -320,7 +305,7 @@ pub unsafe extern "C" fn adb_tx_remove_key(
         // SAFETY: the header's contract.
         unsafe {
             change(tx, schema, id, field, |agent, field| {
-                agent.remove_key(field).map(|_| ())
+                agent.remove_key(field)
             })
         }
     })
@@ -343,7 +328,7 @@ pub unsafe extern "C" fn adb_tx_splice(
         unsafe {
             let inserted = inserted.text("inserted")?;
             change(tx, schema, id, field, |agent, field| {
-                agent.splice(field, position, removed, inserted).map(|_| ())
+                agent.splice(field, position, removed, inserted)
             })
         }
     })
