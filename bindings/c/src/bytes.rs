@@ -279,6 +279,7 @@ pub struct ew_reply {
 pub struct Reply {
     pub bytes: Option<Vec<u8>>,
     pub failure: Option<(String, String)>,
+    #[cfg(feature = "flowcore")]
     pub writes: Vec<(String, String, Value)>,
     pub cost: f64,
 }
