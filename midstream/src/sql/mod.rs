@@ -308,6 +308,18 @@ fn statement(parser: &mut Parser<'_>, name: &str) -> Read<RecognizeRule> {
             }
         }
     }
+    let unmatched = matches!(
+        rule.rows,
+        RowsPerMatch::All {
+            unmatched: true,
+            ..
+        }
+    );
+    if unmatched && rule.regex.excludes() {
+        return own(
+            "WITH UNMATCHED ROWS is refused beside an exclusion {- … -}, as the standard has it",
+        );
+    }
     rule.define = vec![None; known.variables.len()];
     if word(parser, "DEFINE") {
         loop {
