@@ -316,8 +316,7 @@ impl Operator for Recognizer {
         }
         self.partitions.clear();
         self.due.clear();
-        for (key, mut partition) in partitions {
-            partition.queued = false;
+        for (key, partition) in partitions {
             self.partitions.insert(key.clone(), partition);
             self.queue(key);
         }

@@ -27,7 +27,8 @@ pub(super) struct Partition {
     pub number: u64,
     /// All rows before are told or part of a match.
     pub covered: i64,
-    /// Its place in the queue is still to come.
+    /// Its place in the queue is still to come. A restore queues it anew.
+    #[serde(skip)]
     pub queued: bool,
     /// The taken rows of all ways.
     pub taken: Vec<Taken>,

@@ -1,6 +1,7 @@
 //! `SELECT … FROM source MATCH_RECOGNIZE (…)`, read with `sqlparser`'s tokens and expressions; the clauses and the
 //! pattern are read here, since that crate knows neither `SUBSET`, `WITHIN` nor reluctant quantifiers.
 
+mod navigation;
 mod pattern;
 mod value;
 

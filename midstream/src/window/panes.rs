@@ -1,10 +1,13 @@
-//! The panes of one key: a queue whose aggregate is always known, from two stacks (the older panes with the
-//! aggregates of all that follow them, the newer ones with one aggregate of all; K. Tangwongsan et al.,
-//! *Low-latency sliding-window aggregation in worst-case constant time*, DEBS 2017, section 2). Amortised
-//! constant time a pane.
+//! The panes of one key: a queue whose aggregate is always known (K. Tangwongsan et al., *Low-latency sliding-window
+//! aggregation in worst-case constant time*, DEBS 2017, section 2). Its two stacks are the two ends of one ring: the
+//! older panes, which hold the aggregate of themselves and the older ones after them, and the newer ones, with one
+//! aggregate of all. When no older one is left the newer become the older where they lie. Amortised constant time a
+//! pane.
 //!
 //! The pane that is filled lies in the structure itself: an event that goes into it, and a look at what is told, read
-//! no other memory but the one older pane's.
+//! no other memory but the oldest pane's.
+
+use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
@@ -18,10 +21,10 @@ pub(crate) struct Panes<S> {
     last: Option<(i64, S)>,
     /// All newer panes but the last.
     before_last: S,
-    /// Older panes, the oldest last: its begin, and the aggregate of it and the older panes after it.
-    older: Vec<(i64, S)>,
-    /// Newer panes, without the last.
-    newer: Vec<(i64, S)>,
+    /// The panes without the last, the oldest first.
+    ring: VecDeque<(i64, S)>,
+    /// How many of the ring are older ones.
+    older: usize,
 }
 
 impl<S: Default> Default for Panes<S> {
@@ -30,8 +33,8 @@ impl<S: Default> Default for Panes<S> {
             oldest: i64::MAX,
             last: None,
             before_last: S::default(),
-            older: Vec::new(),
-            newer: Vec::new(),
+            ring: VecDeque::new(),
+            older: 0,
         }
     }
 }
@@ -44,7 +47,7 @@ impl<S: Summary> Panes<S> {
                 return pane.take(input);
             }
             self.before_last.merge(pane);
-            self.newer.extend(self.last.take());
+            self.ring.extend(self.last.take());
         }
         let mut pane = S::default();
         pane.take(input);
@@ -55,26 +58,29 @@ impl<S: Summary> Panes<S> {
     /// Forgets the panes that begin before.
     pub fn drop_before(&mut self, begin: i64) {
         while self.oldest < begin {
-            if self.older.is_empty() {
+            if self.older == 0 {
                 self.turn();
             }
-            self.older.pop();
-            let oldest = self.older.last().or(self.newer.first());
-            let oldest = oldest.or(self.last.as_ref());
+            self.ring.pop_front();
+            self.older = self.older.saturating_sub(1);
+            let oldest = self.ring.front().or(self.last.as_ref());
             self.oldest = oldest.map_or(i64::MAX, |(start, _)| *start);
         }
     }
 
     /// Makes the newer panes the older ones.
     fn turn(&mut self) {
-        for (start, mut pane) in self.newer.drain(..).chain(self.last.take()).rev() {
+        self.ring.extend(self.last.take());
+        self.older = self.ring.len();
+        self.before_last = S::default();
+        let panes = self.ring.make_contiguous();
+        for place in (1..panes.len()).rev() {
             // The older first, so that equal panes give equal aggregates.
-            if let Some((_, later)) = self.older.last() {
+            let (before, after) = panes.split_at_mut(place);
+            if let (Some((_, pane)), Some((_, later))) = (before.last_mut(), after.first()) {
                 pane.merge(later);
             }
-            self.older.push((start, pane));
         }
-        self.before_last = S::default();
     }
 
     /// The begin of the oldest pane.
@@ -84,7 +90,7 @@ impl<S: Summary> Panes<S> {
 
     /// Reads what [`Panes::all`] will read, so that it is near when it is asked for.
     pub fn read_ahead(&self) {
-        std::hint::black_box(self.older.last().map(|(start, _)| *start));
+        std::hint::black_box(self.ring.front().map(|(start, _)| *start));
     }
 
     /// All panes.
@@ -98,10 +104,8 @@ impl<S: Summary> Panes<S> {
     }
 
     fn all_by(&self, merge: impl Fn(&mut S, &S)) -> S {
-        let mut all = self
-            .older
-            .last()
-            .map_or_else(S::default, |(_, all)| all.clone());
+        let older = self.ring.front().filter(|_| self.older > 0);
+        let mut all = older.map_or_else(S::default, |(_, all)| all.clone());
         merge(&mut all, &self.before_last);
         if let Some((_, last)) = &self.last {
             merge(&mut all, last);
@@ -111,8 +115,8 @@ impl<S: Summary> Panes<S> {
 
     /// Forgets all panes.
     pub fn clear(&mut self) {
-        self.older.clear();
-        self.newer.clear();
+        self.ring.clear();
+        self.older = 0;
         self.before_last = S::default();
         self.last = None;
         self.oldest = i64::MAX;
