@@ -34,25 +34,35 @@ fn main() -> Result<(), Box<dyn Error>> {
 async fn chains(url: &str, runs: usize, len: usize) -> Result<f64, Box<dyn Error>> {
     let store = Arc::new(SqliteProvider::new(url, None).await?);
     let activities = ActivityRegistry::builder()
-        .register("noop", |_: ActivityContext, input: String| async move { Ok(input) })
+        .register("noop", |_: ActivityContext, input: String| async move {
+            Ok(input)
+        })
         .build();
     let orchestrations = OrchestrationRegistry::builder()
-        .register("chain", move |ctx: OrchestrationContext, input: String| async move {
-            let mut value = input;
-            for _ in 0..len {
-                value = ctx.schedule_activity("noop", value).await?;
-            }
-            Ok::<_, String>(value)
-        })
+        .register(
+            "chain",
+            move |ctx: OrchestrationContext, input: String| async move {
+                let mut value = input;
+                for _ in 0..len {
+                    value = ctx.schedule_activity("noop", value).await?;
+                }
+                Ok::<_, String>(value)
+            },
+        )
         .build();
     let runtime = Runtime::start_with_store(store.clone(), activities, orchestrations).await;
     let client = Client::new(store);
     let start = Instant::now();
     for run in 0..runs {
-        client.start_orchestration(&format!("run-{run}"), "chain", "x").await?;
+        client
+            .start_orchestration(&format!("run-{run}"), "chain", "x")
+            .await?;
     }
     for run in 0..runs {
-        match client.wait_for_orchestration(&format!("run-{run}"), LONGEST).await? {
+        match client
+            .wait_for_orchestration(&format!("run-{run}"), LONGEST)
+            .await?
+        {
             OrchestrationStatus::Completed { .. } => {}
             other => return Err(format!("run {run} ended as {other:?}").into()),
         }
