@@ -4,12 +4,17 @@
     pip install numpy usearch hnswlib, and the wheel edgeweave
     python bindings.py [--vectors FILE.npy | --count 20000 --dim 128] [--queries 10000] [--rounds 5]
 
+With --rust target/release/bindings --library target/release/libedgeweave.so the same searches by Rust and by C are told too.
+
 What Python costs beside the search itself is told apart: one search of an index of one vector, where nothing is
 searched. Prints lines of JSON; every figure is the best of the rounds, all libraries take turns within a round.
 """
 import argparse
 import json
+import pathlib
 import platform
+import subprocess
+import tempfile
 import time
 
 import numpy as np
@@ -97,6 +102,8 @@ def main():
     parser.add_argument("--queries", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--effort", type=int, default=96)
+    parser.add_argument("--rust", help="the bench `bindings` of benches/, for Rust and C beside Python")
+    parser.add_argument("--library", help="libedgeweave.so, for it")
     args = parser.parse_args()
     random = np.random.default_rng(1)
     if args.vectors:
@@ -139,6 +146,13 @@ def main():
             single[library.name] = min(seconds / len(some), single.get(library.name, 1e9))
             seconds = best(lambda: library.batch(queries, 10, args.effort), 1)
             batch[library.name] = min(seconds / len(queries), batch.get(library.name, 1e9))
+    if args.rust:
+        with tempfile.TemporaryDirectory() as folder:
+            file = pathlib.Path(folder) / "vectors"
+            file.write_bytes(queries.tobytes() + base.tobytes())
+            more = ["--vectors", file, "--dim", base.shape[1], "--queries", len(queries)]
+            more += ["--effort", args.effort, "--rounds", args.rounds]
+            subprocess.run([args.rust, args.library, *map(str, more)], check=True)
     for library in libraries:
         recall = neighbours(library.batch(checked, 10, args.effort), truth)
         tell(library=library.name, what="search", recall=round(recall, 4),

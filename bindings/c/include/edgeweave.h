@@ -175,6 +175,48 @@
 // It waits for a delta that comes before it.
 #define ADB_MERGED_WAITS 2
 
+// The smallest first.
+#define ADB_ASCENDING 0
+
+// The largest first.
+#define ADB_DESCENDING 1
+
+// It has events of its own, and hands them to its parent.
+#define ADB_ROLE_DEVICE 0
+
+// It takes the events of its children and hands them on. It writes no documents.
+#define ADB_ROLE_AGGREGATOR 1
+
+// It keeps all events: nobody is above it.
+#define ADB_ROLE_ROOT 2
+
+// The other side is above. Documents go both ways, events to the parent alone.
+#define ADB_TOWARD_PARENT 0
+
+// It is below.
+#define ADB_TOWARD_CHILD 1
+
+// It is beside: no events.
+#define ADB_TOWARD_PEER 2
+
+// The peer was not heard yet, or no more.
+#define ADB_PHASE_GREETING 0
+
+// Both agree on where to go on.
+#define ADB_PHASE_CHECKPOINT 1
+
+// Documents go first.
+#define ADB_PHASE_STATE 2
+
+// Then the events that waited.
+#define ADB_PHASE_EVENTS 3
+
+// Then both compare what they have.
+#define ADB_PHASE_COMPARE 4
+
+// Everything is there; what is new goes as it comes.
+#define ADB_PHASE_LIVE 5
+
 // Go on.
 #define FC_APPROVED 1
 
@@ -189,6 +231,15 @@
 
 // A call that was handed out is no longer wanted; its result will be dropped and counted.
 #define FC_CANCEL 2
+
+// On the camera, sensor or vehicle.
+#define FC_TIER_FAR 0
+
+// On the gateway of the site.
+#define FC_TIER_MID 1
+
+// In the operator's network or the cloud.
+#define FC_TIER_NETWORK 2
 
 // The shortest prompt.
 #define PO_TIER_ULTRA 0
@@ -238,6 +289,15 @@
 // A text.
 #define MS_TEXT 3
 
+// The newest event of all.
+#define MS_WATERMARK_ALL 0
+
+// That of the source that is furthest behind.
+#define MS_WATERMARK_BY_SOURCE 1
+
+// That of the device that is furthest behind: devices with clocks of their own.
+#define MS_WATERMARK_BY_KEY 2
+
 // A sequence of events.
 #define MS_FOUND_SEQUENCE 0
 
@@ -262,8 +322,32 @@
 // Most fields of a standardizer.
 #define MS_STANDARDIZED_MAX 4096
 
+// Room for any batch of an agent, in bytes.
+#define MS_BATCH_BYTES_MAX 3862
+
+// The most samples of a batch.
+#define MS_BATCH_SAMPLES_MAX 256
+
+// The largest ring, in bytes.
+#define MS_RING_BYTES_MAX (1 << 30)
+
+// No alarm began or ended.
+#define MS_ALARM_NONE 0
+
+// The smoothed value went above the limit.
+#define MS_ALARM_RAISED 1
+
+// It is below the lower limit again.
+#define MS_ALARM_ENDED 2
+
+// A store as its peers see it: what all its links share. One thread at a time.
+typedef struct adb_endpoint adb_endpoint;
+
 // A list of letters that merges with its copies. One thread at a time.
 typedef struct adb_list adb_list;
+
+// One side of a link to one peer. One thread at a time.
+typedef struct adb_session adb_session;
 
 // A store of documents, events and records. One thread at a time; while a transaction is open every other call
 // on it is EW_BUSY.
@@ -274,6 +358,10 @@ typedef struct adb_tx adb_tx;
 
 // How much of a list a copy has seen. One thread at a time.
 typedef struct adb_version adb_version;
+
+// Notices of what is committed, in order; 4,096 wait at most. One thread at a time, which may be another than the
+// store's.
+typedef struct adb_watch adb_watch;
 
 // Bytes that the library made: a text, JSON or binary. Freed by ew_buffer_free.
 typedef struct ew_buffer ew_buffer;
@@ -289,6 +377,9 @@ typedef struct fc_call fc_call;
 
 // An engine of durable workflows. One thread at a time; an action that calls its own engine gets EW_BUSY.
 typedef struct fc_engine fc_engine;
+
+// The samples of one channel. One thread at a time.
+typedef struct ms_agent ms_agent;
 
 // An engine of rules over events. One thread at a time.
 typedef struct ms_engine ms_engine;
@@ -436,12 +527,91 @@ typedef struct {
     int32_t durability;
     // How many milliseconds the clock of a copy that is merged may be ahead; 0 for an hour.
     uint64_t clock_ahead_max_ms;
+    // From how many milliseconds ahead a write of a copy loses against concurrent ones; 0 for the default.
+    uint64_t clock_drift_max_ms;
+    // How many events may wait for a link before the least important are thinned; 0 for 10,000.
+    uint64_t waiting_events_max;
+    // How many bytes of payloads may wait; 0 for 64 MiB.
+    uint64_t waiting_bytes_max;
+    // For how many milliseconds an event may wait, but a safety-critical one; 0 for 72 hours.
+    uint64_t waiting_age_max_ms;
+    // 1 when the file is an older copy that was put in its place (a backup): the replica goes on under a new
+    // incarnation, so that no write is named twice.
+    int32_t restored;
 } adb_options;
+
+// Which documents of a schema. Set struct_size to sizeof(adb_find_options) and what is not needed to 0.
+typedef struct {
+    // sizeof(adb_find_options).
+    size_t struct_size;
+    // What holds for them ("battery < 20 && task != 'done'"); {NULL, 0} for all.
+    ew_str expression;
+    // The field by which they are ordered; {NULL, 0} for their ids.
+    ew_str order_by;
+    // ADB_ASCENDING or ADB_DESCENDING; documents without a value come last in both.
+    int32_t direction;
+    // At most so many; 0 for all.
+    size_t limit;
+} adb_find_options;
+
+// How a store syncs. Set struct_size to sizeof(adb_sync_options) and what is not needed to 0 for the role's defaults.
+typedef struct {
+    // sizeof(adb_sync_options).
+    size_t struct_size;
+    // ADB_ROLE_…
+    int32_t role;
+    // At most so many events a second.
+    uint32_t events_per_second;
+    // For so many milliseconds changes of documents are gathered before they are sent.
+    uint64_t window_ms;
+    // The same for what goes to a parent.
+    uint64_t upward_ms;
+    // After so many milliseconds without an answer a frame is sent again.
+    uint64_t retry_ms;
+    // A word is said at least so often; a peer that is silent for three times as long is gone.
+    uint64_t keep_alive_ms;
+    // A peer that is known must agree on where to go on within this time.
+    uint64_t checkpoint_ms;
+    // So many events are committed at once by their receiver.
+    size_t events_a_batch;
+} adb_sync_options;
 
 // An action. `call` is a JSON object: action, params, input, run, workflow, step, path, attempt, deadline,
 // idempotency_key. It answers with ew_reply_set (JSON; nothing is null) and EW_OK, or fails with ew_reply_fail,
 // whose name `retry.on` and `catch` match. Called by the thread that runs the engine.
 typedef int32_t (*fc_action_fn)(void *user, ew_str call, ew_reply *reply);
+
+// A part of a machine.
+typedef struct {
+    // Thousandths of a core.
+    uint32_t cpu_milli;
+    // GPUs.
+    uint32_t gpus;
+    // Bytes of memory.
+    uint64_t memory_bytes;
+} fc_resources;
+
+// What an engine keeps and may use. Set struct_size to sizeof(fc_limits) and what is not needed to 0.
+typedef struct {
+    // sizeof(fc_limits).
+    size_t struct_size;
+    // The latest so many entries of an audit log are kept in the journal; 0 for none.
+    uint64_t audit_entries;
+    // How often in a row a run may be read back without getting any further before it is parked; 0 for 10.
+    uint32_t recoveries_max;
+    // 1 to measure how long each step's calls take, for fc_latencies.
+    int32_t measure;
+    // 1 to hold back what is beyond `total`, by what steps say under `resources`.
+    int32_t has_budget;
+    // What all actions together may occupy.
+    fc_resources total;
+    // The part of it that only safety-critical calls may use.
+    fc_resources reserved_for_safety;
+} fc_limits;
+
+// Is told of a change: a line of JSON, {"event": "run", at, run, workflow, status} or {"event": "step", at, run, step,
+// status, attempt}. Called by the thread that runs the engine; it must not use that engine.
+typedef void (*fc_progress_fn)(void *user, ew_str line);
 
 // What was chosen.
 typedef struct {
@@ -537,6 +707,25 @@ typedef struct {
     ew_str key;
 } ms_rules;
 
+// A table: the newest row of each key counts from its time on. `ENRICH source FROM table ON field` in the rules adds
+// its fields to events, a join reads it.
+typedef struct {
+    // Its name.
+    ew_str name;
+    // Its fields.
+    const ms_field *fields;
+    // How many there are.
+    size_t field_count;
+    // The field by which rows are told apart.
+    ew_str key;
+    // The source whose last event of a key is the key's row; {NULL, 0} for a table that ms_table_put writes.
+    ew_str follows;
+    // For how many milliseconds a row counts; 0 for ever.
+    uint64_t lifetime_ms;
+    // The most rows, over all versions; 0 for 1,000,000. The oldest written gives way, and is counted.
+    size_t limit;
+} ms_table;
+
 // An engine's plan. Set struct_size to sizeof(ms_options) and what is not needed to 0.
 typedef struct {
     // sizeof(ms_options).
@@ -555,6 +744,18 @@ typedef struct {
     uint64_t dedup_ms;
     // How many milliseconds an event may be ahead of the newest; 0 for a day.
     uint64_t future_ms;
+    // Tables that rules join with and events are enriched from.
+    const ms_table *tables;
+    // How many there are.
+    size_t table_count;
+    // MS_WATERMARK_…: whose newest event the watermark follows.
+    int32_t watermark;
+    // With MS_WATERMARK_BY_KEY the field that names the device.
+    ew_str watermark_key;
+    // How many milliseconds behind the newest a source or device may be and is still waited for.
+    uint64_t watermark_idle_ms;
+    // How many late events are kept for ms_take_late, the newest; they are counted as dropped all the same.
+    size_t late_kept;
 } ms_options;
 
 // The value of a field.
@@ -598,6 +799,58 @@ typedef struct {
     // MS_FOUND_…
     int32_t found;
 } ms_output;
+
+// What an agent does; ms_agent_options_init sets the defaults.
+typedef struct {
+    // sizeof(ms_agent_options).
+    size_t struct_size;
+    // Bytes of the ring of newest samples; default 1 MiB.
+    size_t ring_bytes;
+    // Samples that the moving average is over; default 4.
+    size_t average_over;
+    // One sample goes out for so many that come in; default 10.
+    uint32_t one_in;
+    // A batch spans so many milliseconds; default 100.
+    uint32_t batch_ms;
+    // An alarm begins above this; NaN (the default) for none.
+    float alarm_above;
+    // It ends below this.
+    float alarm_below;
+    // The channel's number in its batches.
+    uint16_t channel;
+} ms_agent_options;
+
+// What came of a sample.
+typedef struct {
+    // When the alarm began or ended: milliseconds since the Unix epoch.
+    int64_t alarm_at;
+    // How many bytes were written to `batch`; 0 when no batch was full.
+    size_t batch_len;
+    // The smoothed value of the alarm.
+    float alarm_value;
+    // MS_ALARM_…
+    int32_t alarm;
+} ms_emitted;
+
+// Counters: samples_in = samples_out + averaged + invalid + held.
+typedef struct {
+    // Samples given.
+    uint64_t samples_in;
+    // Samples in batches that were handed over.
+    uint64_t samples_out;
+    // Samples that are part of another's mean.
+    uint64_t averaged;
+    // Samples that are no number.
+    uint64_t invalid;
+    // Samples in the batch and the mean in hand.
+    uint64_t held;
+    // Samples that the ring no longer has.
+    uint64_t overwritten;
+    // Batches handed over.
+    uint64_t batches;
+    // Alarms raised and ended.
+    uint64_t alarms;
+} ms_agent_counters;
 
 #ifdef __cplusplus
 extern "C" {
@@ -675,6 +928,22 @@ int32_t rv_index_upsert_batch(const rv_index *index,
                               const ew_str *payloads,
                               ew_error **err);
 
+// Stores a vector of bits under RV_METRIC_HAMMING, eight a byte, the lowest bit of a byte first; what the last byte has
+// left over is 0.
+int32_t rv_index_upsert_bits(const rv_index *index,
+                             uint64_t id,
+                             ew_bytes bits,
+                             ew_str payload,
+                             ew_error **err);
+
+// Stores `count` vectors of bits, each in whole bytes, all or none. `payloads` as for rv_index_upsert_batch.
+int32_t rv_index_upsert_bits_batch(const rv_index *index,
+                                   const uint64_t *ids,
+                                   ew_bytes bits,
+                                   size_t count,
+                                   const ew_str *payloads,
+                                   ew_error **err);
+
 // Reads a vector and its payload (JSON, "null" for none; freed by the caller). Either place may be NULL.
 // EW_NOT_FOUND without the id.
 int32_t rv_index_get(const rv_index *index,
@@ -740,6 +1009,15 @@ int32_t rv_index_search_batch(const rv_index *index,
                               size_t *found,
                               ew_error **err);
 
+// Finds the `k` nearest of bits, packed as for rv_index_upsert_bits; otherwise as rv_index_search.
+int32_t rv_index_search_bits(const rv_index *index,
+                             ew_bytes query,
+                             size_t k,
+                             const rv_search_options *options,
+                             rv_hit *hits,
+                             size_t *found,
+                             ew_error **err);
+
 // All vectors that score at least `min_score`, the nearest first, exactly. At most `room` are written to `hits`;
 // `found` is how many there are. EW_TOO_SMALL when there are more than `room`: then nothing but `found` is written.
 int32_t rv_index_search_range(const rv_index *index,
@@ -751,6 +1029,16 @@ int32_t rv_index_search_range(const rv_index *index,
                               size_t room,
                               size_t *found,
                               ew_error **err);
+
+// rv_index_search_range for bits: all that differ from the query in at most `-min_score` of them.
+int32_t rv_index_search_range_bits(const rv_index *index,
+                                   ew_bytes query,
+                                   float min_score,
+                                   const rv_filter *filter,
+                                   rv_hit *hits,
+                                   size_t room,
+                                   size_t *found,
+                                   ew_error **err);
 
 // Names a model. The tag says model and version: vectors of different tags are never compared. `user` must live as
 // long as everything that was made with the embedder.
@@ -967,6 +1255,22 @@ int32_t adb_scan_records(const adb_store *store,
 // Makes buffered commits durable.
 int32_t adb_flush(const adb_store *store, ew_error **err);
 
+// Lets the file grow to so many pages of 4 KiB; beyond, commits are refused with EW_SYSTEM.
+int32_t adb_limit_file(const adb_store *store, uint32_t pages, ew_error **err);
+
+// What became of the events, by priority, as JSON: {"telemetry": {appended, held, held_bytes, sent, dropped}, "normal":
+// …, "safety_critical": …}, with appended = held + sent + dropped.
+int32_t adb_tally(const adb_store *store,
+                  ew_buffer **json,
+                  ew_error **err);
+
+// The last change that a power cut would not lose, and the replica's number with its present incarnation. Either may be
+// NULL.
+int32_t adb_durable(const adb_store *store,
+                    int64_t *change,
+                    uint32_t *incarnation,
+                    ew_error **err);
+
 // Begins a transaction at a time in milliseconds since the Unix epoch. Until it ends, other calls on the store are
 // EW_BUSY.
 int32_t adb_begin(adb_store *store,
@@ -1053,6 +1357,17 @@ int32_t adb_tx_splice(adb_tx *tx,
                       size_t removed,
                       ew_str inserted,
                       ew_error **err);
+
+// Takes in a JSON merge patch (RFC 7396): the fields that it names are made to read what it says, null removes a key of
+// a map. EW_INVALID for what a field cannot be made to read (a maximum does not get smaller); nothing was changed then.
+int32_t adb_tx_merge_patch(adb_tx *tx,
+                           ew_str schema,
+                           ew_str id,
+                           ew_str patch,
+                           ew_error **err);
+
+// A document as this transaction leaves it, as adb_document gives it. EW_NOT_FOUND without it.
+int32_t adb_tx_document(const adb_tx *tx, ew_str id, ew_buffer **bytes, ew_error **err);
 
 // Joins a document of another copy (from its adb_document) into this one's.
 int32_t adb_tx_merge(adb_tx *tx, ew_str id, ew_bytes document, ew_error **err);
@@ -1148,6 +1463,154 @@ int32_t adb_version_seen(const adb_version *version,
 
 // Frees a version. NULL is fine.
 void adb_version_free(adb_version *version);
+
+// Documents in an order and at most so many, as a JSON array. `options` may be NULL: all, by id.
+int32_t adb_find(const adb_store *store,
+                 ew_str schema,
+                 const adb_find_options *options,
+                 ew_buffer **json,
+                 ew_error **err);
+
+// How many documents adb_find would find, and how it would ("index battery (1 ranges), first 50"), as JSON: {count,
+// plan}.
+int32_t adb_explain(const adb_store *store,
+                    ew_str schema,
+                    const adb_find_options *options,
+                    ew_buffer **json,
+                    ew_error **err);
+
+// Up to `limit` ids of documents above `after`, in order, as a JSON array.
+int32_t adb_ids(const adb_store *store,
+                ew_str after,
+                size_t limit,
+                ew_buffer **json,
+                ew_error **err);
+
+// The number at `field` ("value", "reading.celsius", "" for the payload itself) of the events of one type about a
+// document, from a time on and before another, in buckets of so many milliseconds: a JSON array of {start, count, min,
+// max, sum, mean, first, last}. Spans without numbers have no bucket.
+int32_t adb_series(const adb_store *store,
+                   ew_str id,
+                   ew_str event_type,
+                   ew_str field,
+                   int64_t from,
+                   int64_t before,
+                   uint64_t width_ms,
+                   ew_buffer **json,
+                   ew_error **err);
+
+// Removes up to `limit` events of a type that are older than `keep_ms` at the transaction's time, the oldest first;
+// those that wait for their receiver stay. With `width_ms` not 0 one event a document and bucket stays for the number at
+// `field`, which adb_series reads as what it stands for. `expired` and `rolled_up` may be NULL.
+int32_t adb_tx_retain(adb_tx *tx,
+                      ew_str event_type,
+                      uint64_t keep_ms,
+                      ew_str field,
+                      uint64_t width_ms,
+                      size_t limit,
+                      size_t *expired,
+                      size_t *rolled_up,
+                      ew_error **err);
+
+// Watches a store. The filter is JSON: null for everything, {"documents": schema}, {"events": type}, and with either or
+// alone "id" (of one document) and "matching" (a query that documents satisfy). The caller frees it with
+// adb_watch_free.
+int32_t adb_watch_new(const adb_store *store,
+                      ew_str filter,
+                      adb_watch **watch,
+                      ew_error **err);
+
+// Ends a watch and frees it. NULL is fine.
+void adb_watch_free(adb_watch *watch);
+
+// The next notice, waiting for at most so many milliseconds, as JSON: {"document": {id, schema, state}} or {"event": …},
+// null for none.
+int32_t adb_watch_next(adb_watch *watch,
+                       uint64_t wait_ms,
+                       ew_buffer **json,
+                       ew_error **err);
+
+// How many notices were given up because too many waited.
+int32_t adb_watch_missed(const adb_watch *watch, uint64_t *missed, ew_error **err);
+
+// An endpoint over a store, which may be used and freed as before. `options` may be NULL: a device. The caller frees it
+// with adb_endpoint_free.
+int32_t adb_endpoint_new(const adb_store *store,
+                         const adb_sync_options *options,
+                         adb_endpoint **endpoint,
+                         ew_error **err);
+
+// Frees an endpoint. NULL is fine.
+void adb_endpoint_free(adb_endpoint *endpoint);
+
+// Which replicas an endpoint speaks with, also on links that are up: the accepted ones (all for NULL), but never a
+// revoked one.
+int32_t adb_endpoint_set_peers(adb_endpoint *endpoint,
+                               const uint64_t *accepted,
+                               size_t accepted_count,
+                               const uint64_t *revoked,
+                               size_t revoked_count,
+                               ew_error **err);
+
+// Notes how many links are up, a few times a minute; the store appends an event when the last one went, after `alert_ms`
+// without one, and when one is back. `json` is the change, {"change": name}, or null.
+int32_t adb_endpoint_note_links(adb_endpoint *endpoint,
+                                size_t links,
+                                uint64_t alert_ms,
+                                int64_t now,
+                                ew_buffer **json,
+                                ew_error **err);
+
+// Whether the store works alone, as far as adb_endpoint_note_links was told.
+int32_t adb_endpoint_is_degraded(const adb_endpoint *endpoint, bool *degraded, ew_error **err);
+
+// A session of an endpoint that has not said anything yet; `toward` is ADB_TOWARD_…. The caller frees it with
+// adb_session_free.
+int32_t adb_session_new(adb_endpoint *endpoint,
+                        int32_t toward,
+                        int64_t now,
+                        adb_session **session,
+                        ew_error **err);
+
+// Frees a session. NULL is fine.
+void adb_session_free(adb_session *session);
+
+// The next frame to send; `frame` is set to NULL when there is nothing to say now. Ask until then, a few times a second
+// or after each change of the store. EW_STATE when a peer that greeted did not go on; the session then greets anew.
+int32_t adb_session_poll(adb_session *session,
+                         adb_endpoint *endpoint,
+                         int64_t now,
+                         ew_buffer **frame,
+                         ew_error **err);
+
+// Takes a frame that came. Frames may be lost, come twice or in another order. After an error nothing of the frame was
+// kept; `ends_link` (may be NULL, written in any case) tells whether the link is over too.
+int32_t adb_session_receive(adb_session *session,
+                            adb_endpoint *endpoint,
+                            ew_bytes frame,
+                            int64_t now,
+                            bool *ends_link,
+                            ew_error **err);
+
+// Forgets the link, as when a connection broke: the next frame greets anew.
+int32_t adb_session_reset(adb_session *session,
+                          adb_endpoint *endpoint,
+                          int64_t now,
+                          ew_error **err);
+
+// How far a link has come (ADB_PHASE_…; from ADB_PHASE_STATE on the link is up), the peer's replica (0 before it is
+// known), and whether it has acknowledged everything that is meant for it. Each place may be NULL.
+int32_t adb_session_state(const adb_session *session,
+                          const adb_endpoint *endpoint,
+                          int32_t *phase,
+                          uint64_t *peer,
+                          bool *idle,
+                          ew_error **err);
+
+// What a session has done, as JSON: frames and bytes, offers, documents and events, sent and received.
+int32_t adb_session_stats(const adb_session *session,
+                          ew_buffer **json,
+                          ew_error **err);
 
 // An engine over a journal in a SQLite file, or in memory for {NULL, 0}. Register actions, deploy, then go on:
 // runs of an earlier process continue. The caller frees it with fc_engine_free.
@@ -1337,6 +1800,119 @@ int32_t fc_perform(fc_engine *engine,
                    const fc_call *call,
                    int64_t now,
                    ew_error **err);
+
+// Deploys a version, from YAML, without making it the active one; the first version of a name is active in any case.
+// `hash` (may be NULL) is its definition's, as text.
+int32_t fc_deploy_standby(fc_engine *engine,
+                          ew_str text,
+                          ew_buffer **hash,
+                          ew_error **err);
+
+// Makes a deployed version the active one: later triggers start it, live runs keep theirs.
+int32_t fc_activate(fc_engine *engine, ew_str hash, int64_t now, ew_error **err);
+
+// Makes the version before the active one the active one again; `hash` (may be NULL) is its definition's.
+int32_t fc_rollback(fc_engine *engine,
+                    ew_str workflow,
+                    int64_t now,
+                    ew_buffer **hash,
+                    ew_error **err);
+
+// The hash of the version that triggers start now. EW_NOT_FOUND for a workflow that was not deployed.
+int32_t fc_active_version(const fc_engine *engine,
+                          ew_str workflow,
+                          ew_buffer **hash,
+                          ew_error **err);
+
+// The definition of a workflow's active version, as JSON.
+int32_t fc_workflow(const fc_engine *engine, ew_str workflow, ew_buffer **json, ew_error **err);
+
+// Whether a live run could go on under another version (YAML): everything in its log must mean the same there. JSON:
+// {"possible": true}, or {"possible": false, "record": …, "reason": …}.
+int32_t fc_check_upgrade(fc_engine *engine,
+                         uint64_t run,
+                         ew_str text,
+                         ew_buffer **json,
+                         ew_error **err);
+
+// Moves a live run to another deployed version of its workflow. EW_STATE with the obstacle when it cannot move.
+int32_t fc_upgrade(fc_engine *engine,
+                   uint64_t run,
+                   ew_str hash,
+                   int64_t now,
+                   ew_error **err);
+
+// Sets what an engine keeps and may use, before the first workflow is deployed.
+int32_t fc_limit(fc_engine *engine, const fc_limits *limits, ew_error **err);
+
+// Sets how much a tenant may use from now on: live runs, actions at work at once, starts a minute; UINT64_MAX for no
+// limit. Tenants without a quota are unlimited.
+int32_t fc_quota(fc_engine *engine,
+                 ew_str tenant,
+                 uint64_t live_runs_max,
+                 uint64_t running_steps_max,
+                 uint64_t starts_per_minute_max,
+                 ew_error **err);
+
+// fc_start for a tenant. EW_LIMIT when its quota does not allow it now.
+int32_t fc_start_for(fc_engine *engine,
+                     ew_str tenant,
+                     ew_str workflow,
+                     ew_str key,
+                     ew_str input,
+                     int64_t now,
+                     uint64_t *run,
+                     ew_error **err);
+
+// Claims the journal under the name of an owner; `epoch` (may be NULL) is the fencing number. Running renews the lease
+// by itself. EW_SYSTEM while another owner's lease runs.
+int32_t fc_lease(fc_engine *engine,
+                 ew_str owner,
+                 uint64_t ttl_ms,
+                 int64_t now,
+                 uint64_t *epoch,
+                 ew_error **err);
+
+// Removes up to `limit` runs that ended before a time, the oldest numbers first, with their logs and keys; `forgotten`
+// (may be NULL) is how many. Without it the journal keeps them for ever.
+int32_t fc_forget_ended(fc_engine *engine,
+                        int64_t before,
+                        size_t limit,
+                        size_t *forgotten,
+                        ew_error **err);
+
+// Up to `limit` entries of the audit log from a number on, as a JSON array of {number, at, act, run, note}.
+int32_t fc_audit_log(const fc_engine *engine,
+                     uint64_t from,
+                     size_t limit,
+                     ew_buffer **json,
+                     ew_error **err);
+
+// How long each step took, as a JSON array of {workflow, definition, step, count, failures, p50_ms, p95_ms, p99_ms,
+// max_ms}; empty unless fc_limits.measure is 1.
+int32_t fc_latencies(const fc_engine *engine,
+                     ew_buffer **json,
+                     ew_error **err);
+
+// How many calls wait, as JSON: offline (a link is down), budget (it is used up), quota (the tenant's).
+int32_t fc_held(const fc_engine *engine,
+                ew_buffer **json,
+                ew_error **err);
+
+// Hands the calls of steps that belong on a tier (by their `latency`) to this function instead of the action of their
+// name. `user` must live as long as the engine.
+int32_t fc_place(fc_engine *engine,
+                 int32_t tier,
+                 fc_action_fn action,
+                 void *user,
+                 ew_error **err);
+
+// Calls `listener` for every change, in order, after the commit that made it durable. `user` must live as long as the
+// engine.
+int32_t fc_progress(fc_engine *engine,
+                    fc_progress_fn listener,
+                    void *user,
+                    ew_error **err);
 
 // Packs one to three prompts (the texts of their files) with a checksum.
 int32_t po_bundle_pack(const ew_str *prompts, size_t count, ew_buffer **bytes, ew_error **err);
@@ -1613,6 +2189,15 @@ int32_t po_import(const po_set *set, ew_bytes bundle, size_t *swapped, ew_error 
 // Builds an engine. The caller frees it with ms_engine_free.
 int32_t ms_engine_new(const ms_options *options, ms_engine **engine, ew_error **err);
 
+// Builds an engine that goes on from an ms_snapshot of one with the same sources. EW_CORRUPT for bytes that are none.
+int32_t ms_engine_restore(const ms_options *options,
+                          ew_bytes snapshot,
+                          ms_engine **engine,
+                          ew_error **err);
+
+// Everything that an engine holds, for ms_engine_restore.
+int32_t ms_snapshot(const ms_engine *engine, ew_buffer **bytes, ew_error **err);
+
 // Frees an engine. NULL is fine.
 void ms_engine_free(ms_engine *engine);
 
@@ -1686,6 +2271,93 @@ int32_t ms_standardizer_push(ms_standardizer *standardizer,
                              size_t count,
                              double *standard,
                              ew_error **err);
+
+// Adds one rule, which sees the events from now on.
+int32_t ms_rule_add(ms_engine *engine, const ms_rules *rule, ew_error **err);
+
+// Puts a rule in the place of that of its name. `kept` (may be NULL) tells whether it goes on from what that one held:
+// where only thresholds, limits, or when it tells differ. EW_NOT_FOUND without a rule of the name.
+int32_t ms_rule_replace(ms_engine *engine,
+                        const ms_rules *rule,
+                        bool *kept,
+                        ew_error **err);
+
+// Takes a rule out, with what it holds. EW_NOT_FOUND without it.
+int32_t ms_rule_remove(ms_engine *engine, ew_str name, ew_error **err);
+
+// The counters of each rule, in order, as a JSON array of {rule, events, matched, outputs, keys, partial_matches,
+// state_bytes, dropped, expired}. Writes what windows hold as a snapshot does.
+int32_t ms_rule_metrics(const ms_engine *engine,
+                        ew_buffer **json,
+                        ew_error **err);
+
+// The late events that were kept (ms_options.late_kept), in order of arrival, as a JSON array of {source, id, at}; they
+// are kept no longer.
+int32_t ms_take_late(ms_engine *engine,
+                     ew_buffer **json,
+                     ew_error **err);
+
+// Writes a row that counts from a time on; one of the same key and time is replaced.
+int32_t ms_table_put(ms_engine *engine,
+                     ew_str table,
+                     int64_t at,
+                     const ms_value *values,
+                     size_t count,
+                     ew_error **err);
+
+// How many rows a table has, over all versions.
+int32_t ms_table_len(ms_engine *engine, ew_str table, size_t *rows, ew_error **err);
+
+// Sets the defaults. NULL is ignored.
+void ms_agent_options_init(ms_agent_options *options);
+
+// Makes an agent with all the memory that it will need. `options` may be NULL. The caller frees it with
+// ms_agent_free.
+int32_t ms_agent_new(const ms_agent_options *options,
+                     ms_agent **agent,
+                     ew_error **err);
+
+// Frees an agent; samples in hand that ms_agent_flush was not called for are gone. NULL is fine.
+void ms_agent_free(ms_agent *agent);
+
+// Takes a sample. A value that is no number is counted and left out. `batch` has room for MS_BATCH_BYTES_MAX bytes
+// (EW_TOO_SMALL otherwise, and the sample is not taken). Allocates nothing.
+int32_t ms_agent_push(ms_agent *agent,
+                      int64_t at,
+                      float value,
+                      ms_emitted *emitted,
+                      uint8_t *batch,
+                      size_t room,
+                      ew_error **err);
+
+// Writes the batch in hand to `batch`, which has room for MS_BATCH_BYTES_MAX bytes; `len` is 0 when there is none.
+int32_t ms_agent_flush(ms_agent *agent,
+                       uint8_t *batch,
+                       size_t room,
+                       size_t *len,
+                       ew_error **err);
+
+// The counters of an agent.
+int32_t ms_agent_stats(const ms_agent *agent, ms_agent_counters *counters, ew_error **err);
+
+// The newest samples as they came, at most `room` of them, the oldest first; `count` is how many were written.
+int32_t ms_agent_ring(const ms_agent *agent,
+                      int64_t *at,
+                      float *values,
+                      size_t room,
+                      size_t *count,
+                      ew_error **err);
+
+// Reads a batch that an agent wrote, into arrays with room for MS_BATCH_SAMPLES_MAX each. `channel` and `number` (its
+// place among the channel's batches) may be NULL. EW_CORRUPT for anything that no agent has written.
+int32_t ms_batch_decode(ew_bytes batch,
+                        int64_t *at,
+                        float *values,
+                        size_t room,
+                        size_t *count,
+                        uint16_t *channel,
+                        uint32_t *number,
+                        ew_error **err);
 
 #ifdef __cplusplus
 }  // extern "C"

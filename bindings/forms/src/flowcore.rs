@@ -2,9 +2,14 @@
 
 use flowcore::journal::{Batch, LeaseRequest};
 use flowcore::{
-    Call, Journal, JournalError, MemoryJournal, RunId, SqliteJournal, StateWrites, Timestamp,
+    Call, DefinitionHash, Held, Journal, JournalError, MemoryJournal, RunId, SqliteJournal,
+    StateWrites, Timestamp, Upgrade,
 };
+use serde::Deserialize;
+use serde::de::IntoDeserializer;
 use serde_json::{Value, json};
+
+use crate::{Malformed, Result};
 
 /// What an action is called with.
 pub fn call(call: &Call) -> Value {
@@ -49,7 +54,11 @@ impl Kept {
     ///
     /// # Errors
     /// A store that failed.
-    pub fn state(&self, collection: &str, key: &str) -> Result<Option<Value>, JournalError> {
+    pub fn state(
+        &self,
+        collection: &str,
+        key: &str,
+    ) -> std::result::Result<Option<Value>, JournalError> {
         match self {
             Self::Memory(journal) => Ok(journal.state(collection, key)),
             Self::Sqlite(journal) => journal.state(collection, key),
@@ -58,15 +67,15 @@ impl Kept {
 }
 
 impl Journal for Kept {
-    fn commit(&mut self, batch: &Batch) -> Result<(), JournalError> {
+    fn commit(&mut self, batch: &Batch) -> std::result::Result<(), JournalError> {
         self.journal_mut().commit(batch)
     }
 
-    fn log(&self, run: RunId) -> Result<Vec<(u64, Vec<u8>)>, JournalError> {
+    fn log(&self, run: RunId) -> std::result::Result<Vec<(u64, Vec<u8>)>, JournalError> {
         self.journal().log(run)
     }
 
-    fn get(&self, space: &str, key: &str) -> Result<Option<Vec<u8>>, JournalError> {
+    fn get(&self, space: &str, key: &str) -> std::result::Result<Option<Vec<u8>>, JournalError> {
         self.journal().get(space, key)
     }
 
@@ -75,7 +84,7 @@ impl Journal for Kept {
         space: &str,
         after: &str,
         limit: usize,
-    ) -> Result<Vec<(String, Vec<u8>)>, JournalError> {
+    ) -> std::result::Result<Vec<(String, Vec<u8>)>, JournalError> {
         self.journal().scan(space, after, limit)
     }
 
@@ -83,7 +92,31 @@ impl Journal for Kept {
         self.journal().state_writes()
     }
 
-    fn lease(&mut self, request: &LeaseRequest) -> Result<u64, JournalError> {
+    fn lease(&mut self, request: &LeaseRequest) -> std::result::Result<u64, JournalError> {
         self.journal_mut().lease(request)
     }
+}
+
+/// What a definition's hash is as text: 32 hexadecimal digits.
+///
+/// # Errors
+/// Any other text.
+pub fn hash(text: &str) -> Result<DefinitionHash> {
+    DefinitionHash::deserialize(text.into_deserializer())
+        .map_err(|error: serde::de::value::Error| Malformed::new(error))
+}
+
+/// Whether a run could move: `{"possible": true}`, or `{"possible": false, "record": …, "reason": …}`.
+pub fn upgrade(upgrade: &Upgrade) -> Value {
+    match upgrade {
+        Upgrade::Possible => json!({"possible": true}),
+        Upgrade::Impossible { record, reason } => {
+            json!({"possible": false, "record": record, "reason": reason})
+        }
+    }
+}
+
+/// How many calls wait, and for what.
+pub fn held(held: Held) -> Value {
+    json!({"offline": held.offline, "budget": held.budget, "quota": held.quota})
 }

@@ -1,11 +1,10 @@
 //! Rules of an engine.
 
-use midstream::{EngineBuilder, parse_program};
+use midstream::{EngineBuilder, Rule, parse_program};
 
 use crate::{Malformed, Result};
 
-/// Adds all that a text says to an engine: its rules, and fields in standard deviations. What is enriched from tables
-/// needs a table, which a binding does not offer: it is refused by the builder.
+/// Adds all that a text says to an engine: its rules, and fields in standard deviations or from tables.
 ///
 /// # Errors
 /// What does not parse, with line and column.
@@ -26,4 +25,19 @@ pub fn with_rules(
         builder = builder.rule(rule);
     }
     Ok(builder)
+}
+
+/// The one rule of a text.
+///
+/// # Errors
+/// What does not parse, with line and column; a text of no rule or several.
+pub fn rule(text: &str, source: &str, key: Option<&str>) -> Result<Rule> {
+    let program = parse_program(text, source, key).map_err(Malformed::new)?;
+    let derived = program.standardize.len() + program.enrich.len();
+    match <[Rule; 1]>::try_from(program.rules) {
+        Ok([rule]) if derived == 0 => Ok(rule),
+        _ => Err(Malformed::new(
+            "wanted is one rule; STANDARDIZE and ENRICH belong to the plan that the engine is built with",
+        )),
+    }
 }

@@ -1,14 +1,17 @@
 //! `edgeweave.flowcore`: durable workflows whose actions are Python callables.
+//!
+//! Long because all methods of a Python class stand in one block.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::ThreadId;
 use std::time::Duration;
 
 use flowcore::{
-    ActionError, Clock, Command, Decision, Engine as Core, Error, Link, MemoryJournal, Output,
-    RunId, RunStatus, Runner, SqliteJournal, SystemClock, Timestamp, Token, Verdict, Workflow,
+    ActionError, Budget, Clock, Command, Decision, Engine as Core, Error, Link, MemoryJournal,
+    Output, Progress, Quota, Resources, RunId, RunStatus, Runner, SqliteJournal, Start,
+    SystemClock, Tier, Timestamp, Token, Verdict, Workflow,
 };
 use forms::flowcore::Kept;
 use pyo3::exceptions::{PyKeyboardInterrupt, PySystemExit};
@@ -115,18 +118,68 @@ impl Engine {
     }
 }
 
+/// A part of a machine from `{"cpu_milli": …, "memory_bytes": …, "gpus": …}`.
+fn resources(given: &HashMap<String, u64>) -> PyResult<Resources> {
+    let mut room = Resources::default();
+    for (name, amount) in given {
+        let small = || u32::try_from(*amount).map_err(|_| value(format!("{name} is {amount}")));
+        match name.as_str() {
+            "cpu_milli" => room.cpu_milli = small()?,
+            "memory_bytes" => room.memory_bytes = *amount,
+            "gpus" => room.gpus = small()?,
+            _ => {
+                return Err(value(format!(
+                    "{name:?} is no resource: wanted cpu_milli, memory_bytes or gpus"
+                )));
+            }
+        }
+    }
+    Ok(room)
+}
+
+fn workflow(given: &Bound<'_, PyAny>) -> PyResult<Workflow> {
+    match given.cast::<PyString>() {
+        Ok(text) => Workflow::from_yaml(text.to_str()?),
+        Err(_) => Workflow::from_json(&json::from_python(given)?.to_string()),
+    }
+    .map_err(raise)
+}
+
 #[pymethods]
 impl Engine {
     #[new]
-    #[pyo3(signature = (journal = None, *, clock = None))]
-    fn new(py: Python<'_>, journal: Option<PathBuf>, clock: Option<Py<PyAny>>) -> PyResult<Self> {
+    #[pyo3(signature = (journal = None, *, clock = None, audit_entries = 0, measure = false, recoveries_max = 10,
+        budget = None, reserved_for_safety = None))]
+    #[allow(clippy::too_many_arguments, reason = "keywords of Python")]
+    fn new(
+        py: Python<'_>,
+        journal: Option<PathBuf>,
+        clock: Option<Py<PyAny>>,
+        audit_entries: u64,
+        measure: bool,
+        recoveries_max: u32,
+        budget: Option<HashMap<String, u64>>,
+        reserved_for_safety: Option<HashMap<String, u64>>,
+    ) -> PyResult<Self> {
         let journal = match journal {
             None => Kept::Memory(MemoryJournal::new()),
             Some(path) => Kept::Sqlite(py.detach(|| SqliteJournal::open(path)).map_err(system)?),
         };
         let watch = Watch(clock.map(Arc::new));
+        let mut engine = Core::new(journal)
+            .audited(audit_entries)
+            .recoveries_max(recoveries_max);
+        if measure {
+            engine = engine.measure();
+        }
+        if let Some(total) = budget {
+            engine = engine.budget(Budget {
+                total: resources(&total)?,
+                reserved_for_safety: resources(&reserved_for_safety.unwrap_or_default())?,
+            });
+        }
         Ok(Self {
-            runner: Mutex::new(Some(Runner::with_clock(Core::new(journal), watch.clone()))),
+            runner: Mutex::new(Some(Runner::with_clock(engine, watch.clone()))),
             holder: Mutex::new(None),
             interrupt: Arc::default(),
             watch,
@@ -137,25 +190,9 @@ impl Engine {
     /// Registers a callable under the name that steps use: `call(params, info) -> JSON value`.
     fn action(&self, py: Python<'_>, name: String, call: Py<PyAny>) -> PyResult<()> {
         let interrupt = Arc::clone(&self.interrupt);
-        let action = move |work: &flowcore::Call| {
-            Python::attach(|py| perform(py, &call, work)).map_err(|error| {
-                Python::attach(|py| {
-                    let name = error
-                        .get_type(py)
-                        .name()
-                        .map_or_else(|_| "Exception".to_owned(), |name| name.to_string());
-                    let message = error.value(py).to_string();
-                    let stops = error.is_instance_of::<PyKeyboardInterrupt>(py)
-                        || error.is_instance_of::<PySystemExit>(py);
-                    if stops {
-                        let mut slot = interrupt.lock().unwrap_or_else(PoisonError::into_inner);
-                        *slot = Some(error);
-                    }
-                    ActionError::new(name, message)
-                })
-            })
-        };
-        self.change(py, |engine| engine.action(name, action))
+        self.change(py, |engine| {
+            engine.action(name, performed_by(call, interrupt))
+        })
     }
 
     /// Registers an action whose work is done elsewhere: `next_call` hands its calls out.
@@ -165,11 +202,7 @@ impl Engine {
 
     /// Deploys a workflow from YAML text, or from a dict of the same shape; its definition's hash.
     fn deploy(&self, py: Python<'_>, workflow: &Bound<'_, PyAny>) -> PyResult<String> {
-        let workflow = match workflow.cast::<PyString>() {
-            Ok(text) => Workflow::from_yaml(text.to_str()?),
-            Err(_) => Workflow::from_json(&json::from_python(workflow)?.to_string()),
-        }
-        .map_err(raise)?;
+        let workflow = self::workflow(workflow)?;
         self.engine(py, |engine| engine.deploy(workflow))
             .map(|hash| hash.to_string())
     }
@@ -225,19 +258,24 @@ impl Engine {
         })
     }
 
-    #[pyo3(signature = (workflow, input, *, key = None))]
+    #[pyo3(signature = (workflow, input, *, key = None, tenant = None))]
     fn start(
         &self,
         py: Python<'_>,
         workflow: &str,
         input: &Bound<'_, PyAny>,
         key: Option<&str>,
+        tenant: Option<&str>,
     ) -> PyResult<u64> {
-        let input = json::from_python(input)?;
-        self.engine(py, |engine| {
-            engine.start(workflow, key, input, self.watch.now())
-        })
-        .map(RunId::as_u64)
+        let mut start = Start::new(workflow, json::from_python(input)?);
+        if let Some(key) = key {
+            start = start.key(key);
+        }
+        if let Some(tenant) = tenant {
+            start = start.tenant(tenant);
+        }
+        self.engine(py, |engine| engine.start_run_of(start, self.watch.now()))
+            .map(RunId::as_u64)
     }
 
     /// Hands an event to the runs that wait for it now; how many did.
@@ -441,6 +479,151 @@ impl Engine {
         })
     }
 
+    /// Deploys a version without making it the active one; its definition's hash.
+    fn deploy_standby(&self, py: Python<'_>, workflow: &Bound<'_, PyAny>) -> PyResult<String> {
+        let workflow = self::workflow(workflow)?;
+        self.engine(py, |engine| engine.deploy_standby(workflow))
+            .map(|hash| hash.to_string())
+    }
+
+    /// Makes a deployed version the active one.
+    fn activate(&self, py: Python<'_>, version: &str) -> PyResult<()> {
+        let version = forms::flowcore::hash(version).map_err(value)?;
+        self.engine(py, |engine| engine.activate(version, self.watch.now()))
+    }
+
+    /// Makes the version before the active one the active one again; its hash.
+    fn rollback(&self, py: Python<'_>, workflow: &str) -> PyResult<String> {
+        self.engine(py, |engine| engine.rollback(workflow, self.watch.now()))
+            .map(|hash| hash.to_string())
+    }
+
+    /// The version that triggers start now; None for a workflow that was not deployed.
+    fn active_version(&self, py: Python<'_>, workflow: &str) -> PyResult<Option<String>> {
+        self.engine(py, |engine| Ok(engine.active_version(workflow)))
+            .map(|hash| hash.map(|hash| hash.to_string()))
+    }
+
+    /// The definition of the active version.
+    fn workflow<'py>(
+        &self,
+        py: Python<'py>,
+        workflow: &str,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let found = self.engine(py, |engine| Ok(engine.workflow(workflow)))?;
+        found
+            .map(|workflow| described(py, workflow.definition()))
+            .transpose()
+    }
+
+    /// Whether a live run could go on under another version: possible, and if not record and reason.
+    fn check_upgrade<'py>(
+        &self,
+        py: Python<'py>,
+        run: u64,
+        workflow: &Bound<'_, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let version = self::workflow(workflow)?;
+        let upgrade = self.engine(py, |engine| engine.check_upgrade(RunId::new(run), &version))?;
+        json::to_python(py, &forms::flowcore::upgrade(&upgrade))
+    }
+
+    /// Moves a live run to another deployed version of its workflow.
+    fn upgrade(&self, py: Python<'_>, run: u64, version: &str) -> PyResult<()> {
+        let version = forms::flowcore::hash(version).map_err(value)?;
+        self.engine(py, |engine| {
+            engine.upgrade(RunId::new(run), version, self.watch.now())
+        })
+    }
+
+    /// How much a tenant may use from now on; None for no limit.
+    #[pyo3(signature = (tenant, *, live_runs_max = None, running_steps_max = None, starts_per_minute_max = None))]
+    fn quota(
+        &self,
+        py: Python<'_>,
+        tenant: &str,
+        live_runs_max: Option<u64>,
+        running_steps_max: Option<u64>,
+        starts_per_minute_max: Option<u64>,
+    ) -> PyResult<()> {
+        let quota = Quota {
+            live_runs_max: live_runs_max.unwrap_or(u64::MAX),
+            running_steps_max: running_steps_max.unwrap_or(u64::MAX),
+            starts_per_minute_max: starts_per_minute_max.unwrap_or(u64::MAX),
+        };
+        self.engine(py, |engine| {
+            engine.quota(tenant, quota);
+            Ok(())
+        })
+    }
+
+    /// Claims the journal under the name of an owner for so many seconds; the fencing epoch.
+    fn lease(&self, py: Python<'_>, owner: &str, ttl: f64) -> PyResult<u64> {
+        let ttl = Duration::try_from_secs_f64(ttl).map_err(value)?;
+        self.engine(py, |engine| engine.lease(owner, ttl, self.watch.now()))
+    }
+
+    /// Removes runs that ended before a time; how many.
+    #[pyo3(signature = (before, limit = 1000))]
+    fn forget_ended(&self, py: Python<'_>, before: i64, limit: usize) -> PyResult<usize> {
+        let before = Timestamp::from_millis(before);
+        self.engine(py, |engine| engine.forget_ended(before, limit))
+    }
+
+    /// Entries of the audit log from a number on.
+    #[pyo3(signature = (from_ = 0, limit = 1000))]
+    fn audit_log<'py>(
+        &self,
+        py: Python<'py>,
+        from_: u64,
+        limit: usize,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let entries = self.engine(py, |engine| engine.audit_log(from_, limit))?;
+        described(py, &entries)
+    }
+
+    /// How long each step took; empty unless measured.
+    fn latencies<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let latencies = self.engine(py, |engine| Ok(engine.latencies()))?;
+        described(py, &latencies)
+    }
+
+    /// How many calls wait for a link, the budget, a quota.
+    fn held<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let held = self.engine(py, |engine| Ok(engine.held()))?;
+        json::to_python(py, &forms::flowcore::held(held))
+    }
+
+    /// Hands the calls of steps that belong on a tier to this callable instead of the action of their name.
+    fn place(&self, py: Python<'_>, tier: &str, call: Py<PyAny>) -> PyResult<()> {
+        let tier = match tier {
+            "far" => Tier::Far,
+            "mid" => Tier::Mid,
+            "network" => Tier::Network,
+            _ => {
+                return Err(value(format!("tier {tier:?}: wanted far, mid or network")));
+            }
+        };
+        let interrupt = Arc::clone(&self.interrupt);
+        self.change(py, |engine| {
+            engine.place(tier, performed_by(call, interrupt))
+        })
+    }
+
+    /// Calls `listener(change)` for every change, in order, after the commit that made it durable. An exception of it is
+    /// raised by the call that ran the engine.
+    fn progress(&self, py: Python<'_>, listener: Py<PyAny>) -> PyResult<()> {
+        let interrupt = Arc::clone(&self.interrupt);
+        let tell = move |change: &Progress| {
+            let told = Python::attach(|py| listener.call1(py, (described(py, change)?,)));
+            if let Err(error) = told {
+                let mut slot = interrupt.lock().unwrap_or_else(PoisonError::into_inner);
+                slot.get_or_insert(error);
+            }
+        };
+        self.change(py, |engine| engine.progress(tell))
+    }
+
     fn status<'py>(&self, py: Python<'py>, run: u64) -> PyResult<Bound<'py, PyAny>> {
         let info = self.engine(py, |engine| engine.status(RunId::new(run)))?;
         described(py, &info)
@@ -497,6 +680,32 @@ impl Call {
     #[getter]
     fn info(&self, py: Python<'_>) -> Py<PyAny> {
         self.told.clone_ref(py)
+    }
+}
+
+/// An action that is a Python callable.
+fn performed_by(
+    call: Py<PyAny>,
+    interrupt: Arc<Mutex<Option<PyErr>>>,
+) -> impl Fn(&flowcore::Call) -> Result<Output, ActionError> + Send + Sync + 'static {
+    move |work| {
+        let answer = Python::attach(|py| perform(py, &call, work));
+        answer.map(Output::new).map_err(|error| {
+            Python::attach(|py| {
+                let name = error
+                    .get_type(py)
+                    .name()
+                    .map_or_else(|_| "Exception".to_owned(), |name| name.to_string());
+                let message = error.value(py).to_string();
+                let stops = error.is_instance_of::<PyKeyboardInterrupt>(py)
+                    || error.is_instance_of::<PySystemExit>(py);
+                if stops {
+                    let mut slot = interrupt.lock().unwrap_or_else(PoisonError::into_inner);
+                    *slot = Some(error);
+                }
+                ActionError::new(name, message)
+            })
+        })
     }
 }
 

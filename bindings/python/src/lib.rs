@@ -24,6 +24,9 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<ruvector::Retriever>()?;
     module.add_class::<agentdb::AgentDb>()?;
     module.add_class::<agentdb::Transaction>()?;
+    module.add_class::<agentdb::Watch>()?;
+    module.add_class::<agentdb::Endpoint>()?;
+    module.add_class::<agentdb::Session>()?;
     module.add_class::<list::List>()?;
     module.add_class::<list::Version>()?;
     module.add_class::<flowcore::Engine>()?;
@@ -31,6 +34,8 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     // Two classes are called Engine, each in its own submodule.
     module.add("StreamEngine", module.py().get_type::<midstream::Engine>())?;
     module.add_class::<midstream::Standardizer>()?;
+    module.add_class::<midstream::Agent>()?;
+    module.add_function(wrap_pyfunction!(midstream::decode_batch, module)?)?;
     module.add_function(wrap_pyfunction!(promptopt::pack_bundle, module)?)?;
     module.add_function(wrap_pyfunction!(promptopt::open_bundle, module)?)?;
     module.add_class::<promptopt::PromptSet>()?;

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 import edgeweave
-from edgeweave.agentdb import AgentDb, List, Version
+from edgeweave.agentdb import AgentDb, Endpoint, List, Version
 
 SCHEMAS = {"robot": {"battery": "lww", "counter": "max", "odometer": "pn_counter", "task": {"status": ["queued", "active", "done"]}}}
 
@@ -164,3 +164,128 @@ def test_every_kind_of_field_merges_with_its_copy():
     for wrong in ["newest", {"status": [1]}, {"or_map": "newest"}, {"or_set": "first"}, {"or_map": "lww", "x": 1}]:
         with pytest.raises(ValueError, match="wanted is lww"):
             AgentDb(None, replica=1, schemas={"cow": {"zone": wrong}})
+
+
+def test_queries_are_ordered_limited_counted_and_explained():
+    db = open_db()
+    for number in range(5):
+        with db.begin(1_000) as tx:
+            tx.merge_patch("robot", f"R{number}", {"battery": number * 10, "odometer": number})
+    assert [found["id"] for found in db.find("robot", "battery > 5", order_by="battery", descending=True, limit=2)] == ["R4", "R3"]
+    assert len(db.find("robot")) == 5 and db.count("robot", "battery > 5") == 4
+    assert "battery" in db.explain("robot", "battery > 5", order_by="battery")
+    assert db.ids("R2") == ["R3", "R4"]
+    assert db.get("R3")["state"]["odometer"] == 3 and db.durable() > 0 and db.replica[0] == 1
+    with pytest.raises(ValueError):
+        with db.begin(2_000) as tx:
+            tx.merge_patch("robot", "R4", {"nothing": 1})
+
+
+def test_a_watch_tells_of_what_it_was_asked_for():
+    db = open_db()
+    watch = db.watch({"documents": "robot", "matching": "battery < 20"})
+    with db.begin(1_000) as tx:
+        tx.set("robot", "R1", "battery", 50)
+    assert watch.next() is None
+    with db.begin(2_000) as tx:
+        tx.set("robot", "R1", "battery", 10)
+        tx.append_event("R1", "low", {})
+    assert watch.next(1.0)["document"]["state"]["battery"] == 10
+    assert watch.next(0.01) is None and watch.missed == 0
+    with pytest.raises(ValueError, match="documents or events"):
+        db.watch({"robots": "1"})
+
+
+def test_old_events_are_rolled_up_into_the_series_that_they_were():
+    db = open_db()
+    for at in range(6):
+        with db.begin(at * 1_000) as tx:
+            tx.append_event("R1", "temperature", {"celsius": at}, priority="telemetry")
+        with db.begin(at * 1_000) as tx:
+            tx.mark(db.last_event(), "delivered")
+    before = db.series("R1", "temperature", "celsius", 2.0)
+    assert [(bucket["start"], bucket["mean"], bucket["count"]) for bucket in before] == [(0, 0.5, 2), (2_000, 2.5, 2), (4_000, 4.5, 2)]
+    assert db.series("R1", "temperature", "celsius", 2.0, from_=2_000, before=4_000) == before[1:2]
+    with db.begin(100_000) as tx:
+        tx.retain("temperature", 1.0, roll_up=("celsius", 2.0))
+    assert len(db.events(event_type="temperature")) == 3
+    assert db.series("R1", "temperature", "celsius", 2.0) == before
+    tally = db.tally()["telemetry"]
+    assert tally["appended"] == tally["held"] + tally["sent"] + tally["dropped"]
+
+
+def carry(sides, now):
+    """Carries frames both ways until neither side has anything to say."""
+    quiet = 0
+    while quiet < 2:
+        for session, other in (sides, sides[::-1]):
+            frame = session.poll(now)
+            quiet = quiet + 1 if frame is None else 0
+            if frame is not None:
+                other.receive(frame, now)
+
+
+def test_two_stores_sync_by_frames_that_the_caller_carries():
+    robot, farm = open_db(), open_db(replica=2)
+    with robot.begin(1_000) as tx:
+        tx.set("robot", "R1", "battery", 17)
+        tx.append_event("R1", "low", {"battery": 17}, priority="safety_critical")
+    below, above = Endpoint(robot), Endpoint(farm, "root")
+    sides = below.session("parent", 1_000), above.session("child", 1_000)
+    assert sides[0].phase == "greeting" and sides[0].peer is None
+    now = 1_000
+    while sides[0].phase != "live" and now < 30_000:
+        carry(sides, now)
+        now += 500
+    assert sides[0].is_up and sides[0].is_idle() and sides[0].peer == 2
+    assert farm.get("R1")["state"]["battery"] == 17
+    assert [event["type"] for event in farm.events(event_type="low")] == ["low"]
+    assert robot.waiting() == 0 and sides[0].stats()["events_sent"] == 1
+    with pytest.raises(edgeweave.CorruptError) as caught:
+        sides[1].receive(b"rubbish", now)
+    assert not caught.value.ends_the_link
+    above.set_peers(revoked=[1])
+    with robot.begin(now) as tx:
+        tx.set("robot", "R1", "battery", 16)
+    frame = sides[0].poll(now)
+    with pytest.raises(ValueError, match="revoked") as refused:
+        sides[1].receive(frame, now)
+    assert refused.value.ends_the_link
+    sides[0].reset(now)
+    assert sides[0].phase == "greeting"
+    below.note_links(1, 60.0, now)
+    assert below.note_links(0, 60.0, now + 1) is not None and below.is_degraded
+    for wrong in [lambda: Endpoint(robot, "queen"), lambda: below.session("sideways", 0), lambda: Endpoint(robot, retry=-1.0)]:
+        with pytest.raises(ValueError):
+            wrong()
+
+
+def frame_of(session, now):
+    """The next frame; none when the peer went silent in the middle of a greeting, after which the session greets anew."""
+    try:
+        return session.poll(now)
+    except edgeweave.Error as error:
+        assert "checkpoint" in str(error)
+        return None
+
+
+@settings(max_examples=6, deadline=None)
+@given(st.lists(st.tuples(st.booleans(), st.sampled_from("abc"), st.integers(0, 100)), max_size=20), st.integers(0, 2**16))
+def test_stores_that_sync_over_a_link_that_loses_frames_agree(writes, losses):
+    stores = open_db(), open_db(replica=2)
+    ends = Endpoint(stores[0]), Endpoint(stores[1], "root")
+    sides = ends[0].session("parent", 0), ends[1].session("child", 0)
+    for at, (right, robot, battery) in enumerate(writes):
+        with stores[right].begin(at) as tx:
+            tx.set("robot", robot, "battery", battery)
+    now, frames = 0, 0
+    while not all(side.phase == "live" and side.is_idle() for side in sides) and now < 3_600_000:
+        for session, other in (sides, sides[::-1]):
+            while (frame := frame_of(session, now)) is not None:
+                frames += 1
+                if not losses >> (frames % 16) & 1 or frames > 20:
+                    other.receive(frame, now)
+        now += 1_000
+    assert [side.phase for side in sides] == ["live", "live"]
+    states = [{found["id"]: found["state"] for found in store.find("robot")} for store in stores]
+    assert states[0] == states[1] and set(states[0]) == {robot for _, robot, _ in writes}

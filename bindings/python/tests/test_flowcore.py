@@ -168,3 +168,66 @@ def test_an_interrupt_ends_a_long_pause():
     with pytest.raises(KeyboardInterrupt):
         flows.run_until_ended(run)
     assert flows.status(run)["status"] == "running"
+
+
+def version(last, first="a"):
+    steps = [{"id": first, "wait": {"event": "go"}}, {"id": "b", "set": {"v": last}}]
+    return {"workflow": {"name": "watch", "durability": "step", "trigger": "look", "steps": steps}}
+
+
+def test_versions_stand_side_by_side_and_live_runs_move():
+    now = [100]
+    changes = []
+    flows = Engine(clock=lambda: now[0], audit_entries=100, measure=True, budget={"cpu_milli": 1000})
+    flows.progress(changes.append)
+    assert flows.lease("gateway-1", 60.0) > 0
+    one = flows.deploy(version(1))
+    run = flows.start("watch", {})
+    flows.run_until_idle()
+    two = flows.deploy_standby(version(2))
+    assert flows.active_version("watch") == one and flows.active_version("nothing") is None
+    flows.activate(two)
+    assert flows.workflow("watch")["steps"][1]["set"] == {"v": 2} and flows.workflow("nothing") is None
+    assert flows.check_upgrade(run, version(2)) == {"possible": True}
+    assert not flows.check_upgrade(run, version(2, first="z"))["possible"]
+    flows.upgrade(run, two)
+    assert flows.publish("go", {}) == 1
+    flows.run_until_idle()
+    assert flows.status(run)["status"] == "succeeded"
+    assert flows.rollback("watch") == one
+    assert {"activated", "moved"} <= {entry["act"] for entry in flows.audit_log()}
+    assert changes[-1]["event"] == "run" and changes[-1]["status"] == "succeeded"
+    assert flows.held() == {"offline": 0, "budget": 0, "quota": 0} and isinstance(flows.latencies(), list)
+    assert flows.forget_ended(1_000) == 1
+    with pytest.raises(ValueError, match="32"):
+        flows.activate("no hash")
+
+
+def test_a_tenant_starts_no_more_than_its_quota():
+    flows = Engine()
+    flows.deploy(version(1))
+    flows.quota("farm-1", live_runs_max=1)
+    run = flows.start("watch", {}, key="k", tenant="farm-1")
+    assert flows.start("watch", {}, key="k", tenant="farm-1") == run
+    with pytest.raises(ValueError, match="farm-1"):
+        flows.start("watch", {}, key="l", tenant="farm-1")
+    flows.start("watch", {}, tenant="farm-2")
+
+
+def test_calls_of_a_tier_go_where_it_was_placed_and_a_listener_that_fails_is_told():
+    flows = Engine()
+    flows.action("plan", lambda params, info: pytest.fail("it belongs on another tier"))
+    flows.place("network", lambda params, info: {"plan": params["of"]})
+    flows.deploy({"workflow": {"name": "p", "steps": [{"id": "a", "action": "plan", "latency": "10s", "params": {"of": "herd"}}]}})
+    run = flows.start("p", {})
+    assert flows.run_until_ended(run)["status"] == "succeeded"
+    with pytest.raises(ValueError, match="far, mid or network"):
+        flows.place("moon", lambda params, info: None)
+
+    def broken(change):
+        raise KeyError("the listener failed")
+
+    flows.progress(broken)
+    flows.start("p", {})
+    with pytest.raises(KeyError, match="the listener failed"):
+        flows.run_until_idle()

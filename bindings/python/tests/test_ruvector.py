@@ -131,3 +131,30 @@ def test_any_changes_leave_what_a_dict_holds(changes):
     assert len(index) == len(model)
     for id, vector in model.items():
         assert list(index.get(id)[0]) == list(vector)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 70), st.integers(1, 40), st.integers(0, 2**32 - 1))
+def test_bits_are_found_by_how_many_differ(bits, count, seed):
+    random = np.random.default_rng(seed)
+    base = random.integers(0, 2, (count, bits), dtype=np.uint8)
+    packed = np.packbits(base, axis=1, bitorder="little")
+    index = Index(bits, metric="hamming", kind="exact")
+    index.upsert_bits(np.arange(count, dtype=np.uint64), packed)
+    query = random.integers(0, 2, bits, dtype=np.uint8)
+    wanted = np.sort((base != query).sum(axis=1))
+    ids, scores = index.search_bits(np.packbits(query, bitorder="little"), 5)
+    np.testing.assert_array_equal(-scores, wanted[: len(ids)])
+    np.testing.assert_array_equal((base[ids] != query).sum(axis=1), -scores)
+    ids, _ = index.search_range_bits(np.packbits(query, bitorder="little"), -float(wanted[0]))
+    assert len(ids) == (wanted == wanted[0]).sum()
+
+
+def test_bits_of_another_shape_are_refused():
+    index = Index(9, metric="hamming")
+    with pytest.raises(ValueError, match=r"wanted \(n, 2\)"):
+        index.upsert_bits(np.zeros(1, dtype=np.uint64), np.zeros((1, 1), dtype=np.uint8))
+    with pytest.raises(ValueError):
+        index.search_bits(np.zeros(1, dtype=np.uint8))
+    with pytest.raises(ValueError):
+        Index(8).upsert_bits(np.zeros(1, dtype=np.uint64), np.zeros((1, 1), dtype=np.uint8))

@@ -1,8 +1,12 @@
 //! `adb_`: documents that merge, and events, in one file.
 
 mod list;
+mod query;
+mod series;
 mod store;
+mod sync;
 mod transaction;
+mod watch;
 
 use agentdb::Error;
 

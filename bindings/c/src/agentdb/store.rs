@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use agentdb::offline::Policy;
 use agentdb::{AgentDb, Change, Durability, Options, ReplicaId, Sequence};
 use serde_json::Value;
 
@@ -30,6 +31,17 @@ pub struct adb_options {
     pub durability: i32,
     /// How many milliseconds the clock of a copy that is merged may be ahead; 0 for an hour.
     pub clock_ahead_max_ms: u64,
+    /// From how many milliseconds ahead a write of a copy loses against concurrent ones; 0 for the default.
+    pub clock_drift_max_ms: u64,
+    /// How many events may wait for a link before the least important are thinned; 0 for 10,000.
+    pub waiting_events_max: u64,
+    /// How many bytes of payloads may wait; 0 for 64 MiB.
+    pub waiting_bytes_max: u64,
+    /// For how many milliseconds an event may wait, but a safety-critical one; 0 for 72 hours.
+    pub waiting_age_max_ms: u64,
+    /// 1 when the file is an older copy that was put in its place (a backup): the replica goes on under a new
+    /// incarnation, so that no write is named twice.
+    pub restored: i32,
 }
 
 const DEFAULTS: adb_options = adb_options {
@@ -38,6 +50,11 @@ const DEFAULTS: adb_options = adb_options {
     schemas: ew_str::NONE,
     durability: ADB_DURABILITY_IMMEDIATE,
     clock_ahead_max_ms: 0,
+    clock_drift_max_ms: 0,
+    waiting_events_max: 0,
+    waiting_bytes_max: 0,
+    waiting_age_max_ms: 0,
+    restored: 0,
 };
 
 /// A store of documents, events and records. One thread at a time; while a transaction is open every other call
@@ -72,6 +89,23 @@ unsafe fn read(given: *const adb_options) -> Result<Options> {
     let mut options = Options::new(ReplicaId::new(given.replica)).durability(durability);
     if given.clock_ahead_max_ms != 0 {
         options = options.clock_ahead_max(Duration::from_millis(given.clock_ahead_max_ms));
+    }
+    if given.clock_drift_max_ms != 0 {
+        options = options.clock_drift_max(Duration::from_millis(given.clock_drift_max_ms));
+    }
+    let mut waiting = Policy::default();
+    if given.waiting_events_max != 0 {
+        waiting.events_max = given.waiting_events_max;
+    }
+    if given.waiting_bytes_max != 0 {
+        waiting.bytes_max = given.waiting_bytes_max;
+    }
+    if given.waiting_age_max_ms != 0 {
+        waiting.age_max = Duration::from_millis(given.waiting_age_max_ms);
+    }
+    options = options.offline(waiting);
+    if given.restored != 0 {
+        options = options.restored();
     }
     // SAFETY: the caller's.
     let schemas = unsafe { given.schemas.json("options.schemas") }?;
@@ -403,5 +437,57 @@ pub unsafe extern "C" fn adb_flush(store: *const adb_store, err: *mut *mut ew_er
             .flush()
             .map(|_| ())
             .map_err(raise)
+    })
+}
+
+/// Lets the file grow to so many pages of 4 KiB; beyond, commits are refused with EW_SYSTEM.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn adb_limit_file(
+    store: *const adb_store,
+    pages: u32,
+    err: *mut *mut ew_error,
+) -> i32 {
+    guard(err, || {
+        // SAFETY: the header's contract.
+        unsafe { handle::exclusive(store) }?
+            .limit_file(pages)
+            .map_err(raise)
+    })
+}
+
+/// What became of the events, by priority, as JSON: {"telemetry": {appended, held, held_bytes, sent, dropped}, "normal":
+/// …, "safety_critical": …}, with appended = held + sent + dropped.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn adb_tally(
+    store: *const adb_store,
+    json: *mut *mut ew_buffer,
+    err: *mut *mut ew_error,
+) -> i32 {
+    guard(err, || {
+        let out = Out::new(json, "json")?;
+        // SAFETY: the header's contract.
+        let tally = unsafe { handle::exclusive(store) }?
+            .tally()
+            .map_err(raise)?;
+        out.set(json_buffer(&forms::agentdb::tally(&tally))?);
+        Ok(())
+    })
+}
+
+/// The last change that a power cut would not lose, and the replica's number with its present incarnation. Either may be
+/// NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn adb_durable(
+    store: *const adb_store,
+    change: *mut i64,
+    incarnation: *mut u32,
+    err: *mut *mut ew_error,
+) -> i32 {
+    guard(err, || {
+        // SAFETY: the header's contract.
+        let store = unsafe { handle::exclusive(store) }?;
+        crate::bytes::set_optional(change, store.durable().get());
+        crate::bytes::set_optional(incarnation, store.replica().incarnation());
+        Ok(())
     })
 }

@@ -29,7 +29,7 @@ pub struct adb_tx {
 
 /// The fields are dropped in this order: the transaction, then the exclusive use of its store.
 pub struct Open {
-    tx: Tx<'static>,
+    pub tx: Tx<'static>,
     _store: Held<'static, AgentDb>,
 }
 
@@ -331,6 +331,46 @@ pub unsafe extern "C" fn adb_tx_splice(
                 agent.splice(field, position, removed, inserted)
             })
         }
+    })
+}
+
+/// Takes in a JSON merge patch (RFC 7396): the fields that it names are made to read what it says, null removes a key of
+/// a map. EW_INVALID for what a field cannot be made to read (a maximum does not get smaller); nothing was changed then.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn adb_tx_merge_patch(
+    tx: *mut adb_tx,
+    schema: ew_str,
+    id: ew_str,
+    patch: ew_str,
+    err: *mut *mut ew_error,
+) -> i32 {
+    guard(err, || {
+        // SAFETY: the header's contract.
+        let (mut open, schema, id, patch) = unsafe {
+            let (schema, id) = (schema.text("schema")?, id.text("id")?);
+            (handle::exclusive(tx)?, schema, id, patch.json("patch")?)
+        };
+        let mut agent = open.tx.agent(schema, id).map_err(raise)?;
+        agent.merge_patch(&patch).map(|_| ()).map_err(raise)
+    })
+}
+
+/// A document as this transaction leaves it, as adb_document gives it. EW_NOT_FOUND without it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn adb_tx_document(
+    tx: *const adb_tx,
+    id: ew_str,
+    bytes: *mut *mut ew_buffer,
+    err: *mut *mut ew_error,
+) -> i32 {
+    guard(err, || {
+        let out = Out::new(bytes, "bytes")?;
+        // SAFETY: the header's contract.
+        let (open, id) = unsafe { (handle::exclusive(tx)?, id.text("id")?) };
+        let found = open.tx.document(id).map_err(raise)?;
+        let none = || Fail::new(EW_NOT_FOUND, format_args!("no document has id {id}"));
+        out.set(buffer(found.ok_or_else(none)?.encode()));
+        Ok(())
     })
 }
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use flowcore::{
-    ActionError, Call, Clock, Command, Engine, MemoryJournal, Output, Runner, SqliteJournal,
-    StateWrite, SystemClock, Timestamp, Workflow,
+    ActionError, Call, Clock, Command, DefinitionHash, Engine, MemoryJournal, Output, Runner,
+    SqliteJournal, StateWrite, SystemClock, Timestamp, Workflow,
 };
 use forms::flowcore::Kept;
 use serde_json::Value;
@@ -121,7 +121,7 @@ pub unsafe extern "C" fn fc_reply_write(
     })
 }
 
-fn perform(
+pub fn perform(
     action: unsafe extern "C" fn(*mut c_void, ew_str, *mut ew_reply) -> i32,
     user: User,
     call: &Call,
@@ -181,7 +181,7 @@ pub unsafe extern "C" fn fc_action_external(
     })
 }
 
-fn with_engine(
+pub fn with_engine(
     engaged: &mut Engaged,
     add: impl FnOnce(Engine<Kept>) -> Engine<Kept>,
 ) -> Result<()> {
@@ -203,7 +203,7 @@ pub unsafe extern "C" fn fc_deploy_yaml(
 ) -> i32 {
     // SAFETY: the header's contract.
     guard(err, || unsafe {
-        deploy(engine, text, hash, Workflow::from_yaml)
+        deploy(engine, text, hash, Workflow::from_yaml, Engine::deploy)
     })
 }
 
@@ -217,22 +217,23 @@ pub unsafe extern "C" fn fc_deploy_json(
 ) -> i32 {
     // SAFETY: the header's contract.
     guard(err, || unsafe {
-        deploy(engine, text, hash, Workflow::from_json)
+        deploy(engine, text, hash, Workflow::from_json, Engine::deploy)
     })
 }
 
 /// # Safety
 /// As the header says.
-unsafe fn deploy(
+pub unsafe fn deploy(
     engine: *mut fc_engine,
     text: ew_str,
     hash: *mut *mut ew_buffer,
     read: fn(&str) -> flowcore::Result<Workflow>,
+    add: fn(&mut Engine<Kept>, Workflow) -> flowcore::Result<DefinitionHash>,
 ) -> Result<()> {
     // SAFETY: the caller's.
     let (mut engaged, text) = unsafe { (handle::exclusive(engine)?, text.text("text")?) };
     let workflow = read(text).map_err(raise)?;
-    let deployed = engaged.engine()?.deploy(workflow).map_err(raise)?;
+    let deployed = add(engaged.engine()?, workflow).map_err(raise)?;
     if !hash.is_null() {
         Out::new(hash, "hash")?.set(buffer(deployed.to_string()));
     }

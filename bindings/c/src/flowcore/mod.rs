@@ -2,7 +2,9 @@
 
 mod call;
 mod engine;
+mod limits;
 mod runs;
+mod versions;
 
 use flowcore::{Error, RunId};
 
@@ -12,7 +14,7 @@ fn raise(error: Error) -> Fail {
     let status = match &error {
         Error::Journal(_) => EW_SYSTEM,
         Error::Corrupt { .. } => EW_CORRUPT,
-        Error::Limit { .. } => EW_LIMIT,
+        Error::Limit { .. } | Error::Quota { .. } => EW_LIMIT,
         Error::UnknownRun { .. } | Error::UnknownWorkflow { .. } | Error::NoTrigger { .. } => {
             EW_NOT_FOUND
         }

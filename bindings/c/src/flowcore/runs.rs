@@ -12,7 +12,7 @@ use crate::handle;
 ///
 /// # Safety
 /// As the header says.
-unsafe fn told<T: serde::Serialize>(
+pub unsafe fn told<T: serde::Serialize>(
     engine: *const fc_engine,
     json: *mut *mut ew_buffer,
     look: impl FnOnce(&flowcore::Engine<forms::flowcore::Kept>) -> flowcore::Result<T>,

@@ -3,11 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use midstream::{Batch, Column, Engine, FieldType, Schema, Timestamp, Value};
+use midstream::{
+    Batch, Column, Engine, EngineBuilder, FieldType, Schema, Timestamp, Value, Watermarks,
+};
 
 use super::outputs::ms_outputs;
 use super::raise;
-use crate::bytes::{Out, ew_buffer, ew_str, json_buffer, options, slice};
+use super::table::{ms_table, table};
+use crate::bytes::{Out, buffer, ew_buffer, ew_bytes, ew_str, json_buffer, options, slice};
 use crate::fail::{EW_INVALID, EW_NOT_FOUND, Fail, Result, ew_error, guard};
 use crate::handle::{self, Handle};
 
@@ -74,7 +77,26 @@ pub struct ms_options {
     pub dedup_ms: u64,
     /// How many milliseconds an event may be ahead of the newest; 0 for a day.
     pub future_ms: u64,
+    /// Tables that rules join with and events are enriched from.
+    pub tables: *const ms_table,
+    /// How many there are.
+    pub table_count: usize,
+    /// MS_WATERMARK_…: whose newest event the watermark follows.
+    pub watermark: i32,
+    /// With MS_WATERMARK_BY_KEY the field that names the device.
+    pub watermark_key: ew_str,
+    /// How many milliseconds behind the newest a source or device may be and is still waited for.
+    pub watermark_idle_ms: u64,
+    /// How many late events are kept for ms_take_late, the newest; they are counted as dropped all the same.
+    pub late_kept: usize,
 }
+
+/// The newest event of all.
+pub const MS_WATERMARK_ALL: i32 = 0;
+/// That of the source that is furthest behind.
+pub const MS_WATERMARK_BY_SOURCE: i32 = 1;
+/// That of the device that is furthest behind: devices with clocks of their own.
+pub const MS_WATERMARK_BY_KEY: i32 = 2;
 
 const DEFAULTS: ms_options = ms_options {
     struct_size: size_of::<ms_options>(),
@@ -85,6 +107,12 @@ const DEFAULTS: ms_options = ms_options {
     disorder_ms: 0,
     dedup_ms: 0,
     future_ms: 0,
+    tables: std::ptr::null(),
+    table_count: 0,
+    watermark: MS_WATERMARK_ALL,
+    watermark_key: ew_str::NONE,
+    watermark_idle_ms: 0,
+    late_kept: 0,
 };
 
 /// An engine of rules over events. One thread at a time.
@@ -93,7 +121,7 @@ pub struct ms_engine {
 }
 
 pub struct Engaged {
-    engine: Engine,
+    pub engine: Engine,
     schemas: Vec<Schema>,
 }
 
@@ -127,12 +155,9 @@ fn field_type(kind: i32) -> Result<FieldType> {
 
 /// # Safety
 /// As the header says.
-unsafe fn schema(source: &ms_source) -> Result<Schema> {
+pub unsafe fn schema(name: ew_str, fields: *const ms_field, count: usize) -> Result<Schema> {
     // SAFETY: the caller's.
-    let (name, fields) = unsafe {
-        let fields = slice(source.fields, source.field_count, "fields")?;
-        (source.name.text("source name")?, fields)
-    };
+    let (name, fields) = unsafe { (name.text("name")?, slice(fields, count, "fields")?) };
     let mut schema = Schema::new(name);
     for field in fields {
         // SAFETY: the caller's.
@@ -144,6 +169,76 @@ unsafe fn schema(source: &ms_source) -> Result<Schema> {
     Ok(schema)
 }
 
+/// The plan of an engine, and its sources.
+///
+/// # Safety
+/// As the header says.
+unsafe fn plan(options: *const ms_options) -> Result<(EngineBuilder, Vec<Schema>)> {
+    if options.is_null() {
+        return Err(Fail::null("options"));
+    }
+    // SAFETY: the caller's.
+    let (options, sources, rules, tables) = unsafe {
+        let options = self::options(options, DEFAULTS, "options")?;
+        (
+            options,
+            slice(options.sources, options.source_count, "sources")?,
+            slice(options.rules, options.rules_count, "rules")?,
+            slice(options.tables, options.table_count, "tables")?,
+        )
+    };
+    let mut builder = Engine::builder()
+        .disorder(Duration::from_millis(options.disorder_ms))
+        .keep_late(options.late_kept);
+    if options.dedup_ms != 0 {
+        builder = builder.dedup(Duration::from_millis(options.dedup_ms));
+    }
+    if options.future_ms != 0 {
+        builder = builder.future(Duration::from_millis(options.future_ms));
+    }
+    // SAFETY: the caller's.
+    builder = builder.watermarks(unsafe { watermarks(&options) }?);
+    let mut schemas = Vec::new();
+    for source in sources {
+        // SAFETY: the caller's.
+        let schema = unsafe { schema(source.name, source.fields, source.field_count) }?;
+        builder = builder.source(schema.clone());
+        schemas.push(schema);
+    }
+    for given in tables {
+        // SAFETY: the caller's.
+        builder = builder.table(unsafe { table(given) }?);
+    }
+    for rules in rules {
+        // SAFETY: the caller's.
+        let (text, source, key) = unsafe {
+            let (text, source) = (rules.text.text("rules")?, rules.source.text("source")?);
+            (text, source, rules.key.optional("key")?)
+        };
+        builder = forms::midstream::with_rules(builder, text, source, key)?;
+    }
+    Ok((builder, schemas))
+}
+
+/// # Safety
+/// As the header says.
+unsafe fn watermarks(options: &ms_options) -> Result<Watermarks> {
+    let idle = Duration::from_millis(options.watermark_idle_ms);
+    match options.watermark {
+        MS_WATERMARK_ALL => Ok(Watermarks::All),
+        MS_WATERMARK_BY_SOURCE => Ok(Watermarks::BySource { idle }),
+        MS_WATERMARK_BY_KEY => Ok(Watermarks::ByKey {
+            // SAFETY: the caller's.
+            field: unsafe { options.watermark_key.text("watermark_key") }?.to_owned(),
+            idle,
+        }),
+        other => Err(Fail::new(
+            EW_INVALID,
+            format_args!("watermark is {other}, see MS_WATERMARK_…"),
+        )),
+    }
+}
+
 /// Builds an engine. The caller frees it with ms_engine_free.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ms_engine_new(
@@ -153,43 +248,46 @@ pub unsafe extern "C" fn ms_engine_new(
 ) -> i32 {
     guard(err, || {
         let out = Out::new(engine, "engine")?;
-        if options.is_null() {
-            return Err(Fail::null("options"));
-        }
         // SAFETY: the header's contract.
-        let (options, sources, rules) = unsafe {
-            let options = self::options(options, DEFAULTS, "options")?;
-            let sources = slice(options.sources, options.source_count, "sources")?;
-            (
-                options,
-                sources,
-                slice(options.rules, options.rules_count, "rules")?,
-            )
-        };
-        let mut builder = Engine::builder().disorder(Duration::from_millis(options.disorder_ms));
-        if options.dedup_ms != 0 {
-            builder = builder.dedup(Duration::from_millis(options.dedup_ms));
-        }
-        if options.future_ms != 0 {
-            builder = builder.future(Duration::from_millis(options.future_ms));
-        }
-        let mut schemas = Vec::new();
-        for source in sources {
-            // SAFETY: the header's contract.
-            let schema = unsafe { schema(source) }?;
-            builder = builder.source(schema.clone());
-            schemas.push(schema);
-        }
-        for rules in rules {
-            // SAFETY: the header's contract.
-            let (text, source, key) = unsafe {
-                let (text, source) = (rules.text.text("rules")?, rules.source.text("source")?);
-                (text, source, rules.key.optional("key")?)
-            };
-            builder = forms::midstream::with_rules(builder, text, source, key)?;
-        }
+        let (builder, schemas) = unsafe { plan(options) }?;
         let engine = builder.build().map_err(raise)?;
         out.set(handle::give(Engaged { engine, schemas }));
+        Ok(())
+    })
+}
+
+/// Builds an engine that goes on from an ms_snapshot of one with the same sources. EW_CORRUPT for bytes that are none.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ms_engine_restore(
+    options: *const ms_options,
+    snapshot: ew_bytes,
+    engine: *mut *mut ms_engine,
+    err: *mut *mut ew_error,
+) -> i32 {
+    guard(err, || {
+        let out = Out::new(engine, "engine")?;
+        // SAFETY: the header's contract.
+        let ((builder, schemas), bytes) = unsafe { (plan(options)?, snapshot.get("snapshot")?) };
+        let engine = builder.restore(bytes).map_err(raise)?;
+        out.set(handle::give(Engaged { engine, schemas }));
+        Ok(())
+    })
+}
+
+/// Everything that an engine holds, for ms_engine_restore.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ms_snapshot(
+    engine: *const ms_engine,
+    bytes: *mut *mut ew_buffer,
+    err: *mut *mut ew_error,
+) -> i32 {
+    guard(err, || {
+        let out = Out::new(bytes, "bytes")?;
+        let mut written = Vec::new();
+        // SAFETY: the header's contract.
+        let engaged = unsafe { handle::exclusive(engine) }?;
+        engaged.engine.snapshot(&mut written).map_err(raise)?;
+        out.set(buffer(written));
         Ok(())
     })
 }
@@ -219,7 +317,7 @@ pub struct ms_value {
 
 /// # Safety
 /// As the header says.
-unsafe fn value<'a>(given: &ms_value) -> Result<(&'a str, Value)> {
+pub unsafe fn value<'a>(given: &ms_value) -> Result<(&'a str, Value)> {
     // SAFETY: the caller's.
     let name = unsafe { given.name.text("field name") }?;
     let value = match field_type(given.kind)? {

@@ -4,7 +4,9 @@ use ruvector::{IndexKind, Metric, Quantization, Storage};
 use serde_json::Value;
 
 use super::raise;
-use crate::bytes::{Out, ew_buffer, ew_str, json_buffer, options, set_optional, slice, slice_mut};
+use crate::bytes::{
+    Out, ew_buffer, ew_bytes, ew_str, json_buffer, options, set_optional, slice, slice_mut,
+};
 use crate::fail::{EW_INVALID, EW_NOT_FOUND, Fail, Result, ew_error, guard};
 use crate::handle::{self, Handle};
 
@@ -268,16 +270,11 @@ pub unsafe extern "C" fn rv_index_upsert_batch(
         let numbers = rows(count, dim)?;
         // SAFETY: the header's contract.
         let (index, ids, vectors, payloads) = unsafe {
-            let texts = match payloads.is_null() {
-                true => &[],
-                false => slice(payloads, count, "payloads")?,
-            };
-            let payloads = texts.iter().map(|text| text.json("payload"));
             (
                 handle::shared(index)?,
                 slice(ids, count, "ids")?,
                 slice(vectors, numbers, "vectors")?,
-                payloads.collect::<Result<Vec<Value>>>()?,
+                read_payloads(payloads, count)?,
             )
         };
         if count > 0 && dim != index.dim() {
@@ -285,6 +282,62 @@ pub unsafe extern "C" fn rv_index_upsert_batch(
         }
         index.upsert_batch(ids, vectors, payloads).map_err(raise)
     })
+}
+
+/// Stores a vector of bits under RV_METRIC_HAMMING, eight a byte, the lowest bit of a byte first; what the last byte has
+/// left over is 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rv_index_upsert_bits(
+    index: *const rv_index,
+    id: u64,
+    bits: ew_bytes,
+    payload: ew_str,
+    err: *mut *mut ew_error,
+) -> i32 {
+    guard(err, || {
+        // SAFETY: the header's contract.
+        let (index, bits, payload) = unsafe {
+            let index = handle::shared(index)?;
+            (index, bits.get("bits")?, payload.json("payload")?)
+        };
+        index.upsert_bits(id, bits, payload).map_err(raise)
+    })
+}
+
+/// Stores `count` vectors of bits, each in whole bytes, all or none. `payloads` as for rv_index_upsert_batch.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rv_index_upsert_bits_batch(
+    index: *const rv_index,
+    ids: *const u64,
+    bits: ew_bytes,
+    count: usize,
+    payloads: *const ew_str,
+    err: *mut *mut ew_error,
+) -> i32 {
+    guard(err, || {
+        // SAFETY: the header's contract.
+        let (index, ids, bits, payloads) = unsafe {
+            (
+                handle::shared(index)?,
+                slice(ids, count, "ids")?,
+                bits.get("bits")?,
+                read_payloads(payloads, count)?,
+            )
+        };
+        index.upsert_bits_batch(ids, bits, payloads).map_err(raise)
+    })
+}
+
+/// # Safety
+/// As the header says.
+unsafe fn read_payloads(payloads: *const ew_str, count: usize) -> Result<Vec<Value>> {
+    if payloads.is_null() {
+        return Ok(Vec::new());
+    }
+    // SAFETY: the caller's.
+    let texts = unsafe { slice(payloads, count, "payloads") }?.iter();
+    // SAFETY: the caller's.
+    texts.map(|text| unsafe { text.json("payload") }).collect()
 }
 
 pub(super) fn rows(count: usize, dim: usize) -> Result<usize> {

@@ -1,10 +1,10 @@
 //! Searches: one query, many, a range; filters.
 
-use ruvector::{Filter, Hit};
+use ruvector::{Filter, Hit, Search};
 
 use super::index::{rows, rv_index, wrong_dim};
 use super::raise;
-use crate::bytes::{Out, ew_str, options, set_optional, slice, slice_mut};
+use crate::bytes::{Out, ew_bytes, ew_str, options, slice, slice_mut};
 use crate::fail::{EW_TOO_SMALL, Fail, Result, ew_error, guard};
 use crate::handle::{self, Handle};
 
@@ -90,16 +90,12 @@ impl<'a> Options<'a> {
     unsafe fn read(given: *const rv_search_options) -> Result<Self> {
         // SAFETY: the caller's.
         let given = unsafe { options(given, DEFAULTS, "options") }?;
-        let filter = match given.filter.is_null() {
-            true => None,
-            // SAFETY: the caller's.
-            false => Some(unsafe { handle::shared(given.filter) }?),
-        };
+        // SAFETY: the caller's.
+        let filter = unsafe { optional_filter(given.filter) }?;
         Ok(Self { filter, given })
     }
 
-    fn run(&self, index: &ruvector::Index, query: &[f32], k: usize) -> Result<Vec<Hit>> {
-        let mut search = index.search(query, k);
+    fn run(&self, mut search: Search<'_>) -> Result<Vec<Hit>> {
         if let Some(filter) = self.filter {
             search = search.filter(filter.clone());
         }
@@ -149,7 +145,7 @@ pub unsafe extern "C" fn rv_index_search(
                 slice_mut(hits, k, "hits")?,
             )
         };
-        let list = options.run(index, query, k)?;
+        let list = options.run(index.search(query, k))?;
         copy(&list, places);
         found.set(list.len());
         Ok(())
@@ -193,10 +189,39 @@ pub unsafe extern "C" fn rv_index_search_batch(
         }
         let parts = queries.chunks_exact(dim).zip(hits.chunks_exact_mut(k));
         for ((query, places), found) in parts.zip(found) {
-            let list = options.run(index, query, k)?;
+            let list = options.run(index.search(query, k))?;
             copy(&list, places);
             *found = list.len();
         }
+        Ok(())
+    })
+}
+
+/// Finds the `k` nearest of bits, packed as for rv_index_upsert_bits; otherwise as rv_index_search.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rv_index_search_bits(
+    index: *const rv_index,
+    query: ew_bytes,
+    k: usize,
+    options: *const rv_search_options,
+    hits: *mut rv_hit,
+    found: *mut usize,
+    err: *mut *mut ew_error,
+) -> i32 {
+    guard(err, || {
+        let found = Out::new(found, "found")?;
+        // SAFETY: the header's contract.
+        let (index, query, options, places) = unsafe {
+            (
+                handle::shared(index)?,
+                query.get("query")?,
+                Options::read(options)?,
+                slice_mut(hits, k, "hits")?,
+            )
+        };
+        let list = options.run(index.search_bits(query, k))?;
+        copy(&list, places);
+        found.set(list.len());
         Ok(())
     })
 }
@@ -219,28 +244,68 @@ pub unsafe extern "C" fn rv_index_search_range(
         let out = Out::new(found, "found")?;
         // SAFETY: the header's contract.
         let (index, query, filter, places) = unsafe {
-            let filter = match filter.is_null() {
-                true => None,
-                false => Some(handle::shared(filter)?),
-            };
-            let query = slice(query, dim, "query")?;
             (
                 handle::shared(index)?,
-                query,
-                filter,
+                slice(query, dim, "query")?,
+                optional_filter(filter)?,
                 slice_mut(hits, room, "hits")?,
             )
         };
         let list = index
             .search_range(query, min_score, filter)
             .map_err(raise)?;
-        if list.len() > room {
-            set_optional(found, list.len());
-            let message = format!("{} vectors qualify, there is room for {room}", list.len());
-            return Err(Fail::new(EW_TOO_SMALL, message));
-        }
-        copy(&list, places);
-        out.set(list.len());
-        Ok(())
+        all(&list, places, out)
     })
+}
+
+/// rv_index_search_range for bits: all that differ from the query in at most `-min_score` of them.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rv_index_search_range_bits(
+    index: *const rv_index,
+    query: ew_bytes,
+    min_score: f32,
+    filter: *const rv_filter,
+    hits: *mut rv_hit,
+    room: usize,
+    found: *mut usize,
+    err: *mut *mut ew_error,
+) -> i32 {
+    guard(err, || {
+        let out = Out::new(found, "found")?;
+        // SAFETY: the header's contract.
+        let (index, query, filter, places) = unsafe {
+            (
+                handle::shared(index)?,
+                query.get("query")?,
+                optional_filter(filter)?,
+                slice_mut(hits, room, "hits")?,
+            )
+        };
+        let list = index
+            .search_range_bits(query, min_score, filter)
+            .map_err(raise)?;
+        all(&list, places, out)
+    })
+}
+
+/// Hands over all hits, or how many there are.
+fn all(list: &[Hit], places: &mut [rv_hit], found: Out<usize>) -> Result<()> {
+    found.set(list.len());
+    if list.len() > places.len() {
+        let (qualify, room) = (list.len(), places.len());
+        let message = format!("{qualify} vectors qualify, there is room for {room}");
+        return Err(Fail::new(EW_TOO_SMALL, message));
+    }
+    copy(list, places);
+    Ok(())
+}
+
+/// # Safety
+/// As the header says.
+unsafe fn optional_filter<'a>(filter: *const rv_filter) -> Result<Option<&'a Filter>> {
+    match filter.is_null() {
+        true => Ok(None),
+        // SAFETY: the caller's.
+        false => unsafe { handle::shared(filter) }.map(Some),
+    }
 }

@@ -12,7 +12,7 @@ static uint32_t below(uint32_t limit) {
     return (uint32_t)(state >> 33) % limit;
 }
 
-#define LIVE 24
+#define LIVE 32
 static void *live[LIVE];
 static void (*frees[LIVE])(void *);
 
@@ -51,6 +51,10 @@ RELEASE(free_choice, po_choice, po_choice_free)
 RELEASE(free_engine, ms_engine, ms_engine_free)
 RELEASE(free_outputs, ms_outputs, ms_outputs_free)
 RELEASE(free_standardizer, ms_standardizer, ms_standardizer_free)
+RELEASE(free_agent, ms_agent, ms_agent_free)
+RELEASE(free_watch, adb_watch, adb_watch_free)
+RELEASE(free_endpoint, adb_endpoint, adb_endpoint_free)
+RELEASE(free_session, adb_session, adb_session_free)
 
 static const char *const TEXTS[] = {
     "", "x", "null", "{}", "[1,2]", "{\"a\": 1}", "\"barn\"", "zone == 1 && a < 2", "cow", "bella", "zone", "steps",
@@ -97,7 +101,7 @@ static void call(void) {
     bool truth = false;
     void *h = handle();
     const float *vector = below(6) == 0 ? NULL : floats;
-    switch (below(72)) {
+    switch (below(98)) {
     case 0: {
         rv_options options;
         rv_index *made = NULL;
@@ -318,6 +322,148 @@ static void call(void) {
         break;
     }
     case 70: ms_advance_to((ms_engine *)h, (int64_t)below(200000), (ms_outputs *)handle(), at); break;
+    case 71: case 72: {
+        ms_agent_options options;
+        ms_agent *made = NULL;
+        ms_agent_options_init(&options);
+        options.struct_size = below(4) == 0 ? small_or_huge(100) : sizeof options;
+        options.ring_bytes = small_or_huge(2000);
+        if (options.ring_bytes > MS_RING_BYTES_MAX / 1024 && options.ring_bytes <= MS_RING_BYTES_MAX) options.ring_bytes = 1024;
+        options.average_over = small_or_huge(9);
+        options.one_in = below(5);
+        options.batch_ms = below(50);
+        options.alarm_above = floats[below(64)];
+        ms_agent_new(below(9) == 0 ? NULL : &options, &made, at);
+        keep(made, free_agent);
+        break;
+    }
+    case 73: case 74: case 75: {
+        static uint8_t batch[MS_BATCH_BYTES_MAX];
+        int64_t times[16];
+        float samples[16];
+        ms_emitted emitted;
+        ms_agent_counters counters;
+        ms_agent_push((ms_agent *)h, (int64_t)state, (float)doubles[below(64)], below(9) == 0 ? NULL : &emitted, batch, below(9) == 0 ? below(4000) % MS_BATCH_BYTES_MAX : sizeof batch, at);
+        ms_agent_flush((ms_agent *)handle(), batch, sizeof batch, sizes, NULL);
+        ms_agent_stats((ms_agent *)handle(), &counters, NULL);
+        ms_agent_ring((ms_agent *)handle(), times, samples, below(17), sizes, NULL);
+        ms_batch_decode(bytes(), times, samples, below(17), sizes, NULL, NULL, NULL);
+        break;
+    }
+    case 76: {
+        ms_rules rule;
+        rule.text = text(); rule.source = S("s"); rule.key = text();
+        ms_rule_add((ms_engine *)h, below(9) == 0 ? NULL : &rule, at);
+        ms_rule_replace((ms_engine *)handle(), &rule, &truth, NULL);
+        ms_rule_remove((ms_engine *)handle(), text(), NULL);
+        ms_rule_metrics((ms_engine *)handle(), out, NULL);
+        break;
+    }
+    case 77: ms_snapshot((ms_engine *)h, out, at); break;
+    case 78: ms_take_late((ms_engine *)h, out, at); break;
+    case 79: {
+        ms_value value;
+        memset(&value, 0, sizeof value);
+        value.name = text(); value.kind = (int32_t)below(5); value.text = text();
+        ms_table_put((ms_engine *)h, text(), 0, &value, below(2), at);
+        ms_table_len((ms_engine *)handle(), text(), sizes, NULL);
+        break;
+    }
+    case 80: {
+        ms_options options;
+        ms_engine *made = NULL;
+        memset(&options, 0, sizeof options);
+        options.struct_size = sizeof options;
+        options.watermark = (int32_t)below(4);
+        options.watermark_key = text();
+        ms_engine_restore(&options, bytes(), &made, at);
+        keep(made, free_engine);
+        break;
+    }
+    case 81: case 82: {
+        adb_watch *made = NULL;
+        adb_watch_new((adb_store *)h, text(), &made, at);
+        keep(made, free_watch);
+        adb_watch_next((adb_watch *)handle(), 0, out, NULL);
+        adb_watch_missed((adb_watch *)handle(), &count, NULL);
+        break;
+    }
+    case 83: {
+        adb_sync_options options;
+        adb_endpoint *made = NULL;
+        memset(&options, 0, sizeof options);
+        options.struct_size = below(4) == 0 ? small_or_huge(100) : sizeof options;
+        options.role = (int32_t)below(4);
+        options.events_a_batch = below(5);
+        adb_endpoint_new((adb_store *)h, below(3) == 0 ? NULL : &options, &made, at);
+        keep(made, free_endpoint);
+        break;
+    }
+    case 84: case 85: {
+        adb_session *made = NULL;
+        adb_session_new((adb_endpoint *)h, (int32_t)below(4), (int64_t)below(1000), &made, at);
+        keep(made, free_session);
+        break;
+    }
+    case 86: case 87: adb_session_poll((adb_session *)h, (adb_endpoint *)handle(), (int64_t)below(100000), out, at); break;
+    case 88: adb_session_receive((adb_session *)h, (adb_endpoint *)handle(), bytes(), (int64_t)state, &truth, at); break;
+    case 89: {
+        adb_session_state((adb_session *)h, (adb_endpoint *)handle(), &number, &count, &truth, at);
+        adb_session_reset((adb_session *)handle(), (adb_endpoint *)handle(), 0, NULL);
+        adb_endpoint_set_peers((adb_endpoint *)handle(), below(2) == 0 ? NULL : &count, below(2), &count, below(2), NULL);
+        adb_endpoint_is_degraded((adb_endpoint *)handle(), &truth, NULL);
+        break;
+    }
+    case 90: {
+        adb_find_options options;
+        memset(&options, 0, sizeof options);
+        options.struct_size = below(4) == 0 ? small_or_huge(100) : sizeof options;
+        options.expression = text(); options.order_by = text();
+        options.direction = (int32_t)below(3); options.limit = small_or_huge(4);
+        adb_find((adb_store *)h, text(), below(3) == 0 ? NULL : &options, out, at);
+        adb_explain((adb_store *)handle(), text(), &options, NULL, NULL);
+        break;
+    }
+    case 91: adb_series((adb_store *)h, text(), text(), text(), (int64_t)state, (int64_t)below(9), below(3) == 0 ? state : below(9), out, at); break;
+    case 92: {
+        adb_tx *tx = NULL;
+        adb_begin((adb_store *)h, (int64_t)state, &tx, at);
+        if (tx == NULL) break;
+        adb_tx_merge_patch(tx, S("cow"), text(), text(), NULL);
+        adb_tx_retain(tx, text(), below(9), text(), below(2) == 0 ? state : below(9), small_or_huge(9), sizes, NULL, NULL);
+        adb_tx_document(tx, text(), out, NULL);
+        adb_tx_commit(tx, NULL);
+        break;
+    }
+    case 93: {
+        rv_index_upsert_bits((rv_index *)h, below(50), bytes(), text(), at);
+        rv_index_search_bits((rv_index *)handle(), bytes(), below(9), NULL, hits, sizes, NULL);
+        rv_index_search_range_bits((rv_index *)handle(), bytes(), -9.0f, NULL, hits, below(9), sizes, NULL);
+        break;
+    }
+    case 94: {
+        fc_limits limits;
+        memset(&limits, 0, sizeof limits);
+        limits.struct_size = below(3) == 0 ? small_or_huge(100) : sizeof limits;
+        limits.audit_entries = below(20); limits.measure = (int32_t)below(2); limits.has_budget = (int32_t)below(2);
+        fc_limit((fc_engine *)h, &limits, at);
+        fc_quota((fc_engine *)handle(), text(), below(3), below(3), below(3), NULL);
+        fc_start_for((fc_engine *)handle(), text(), text(), text(), text(), 0, &count, NULL);
+        break;
+    }
+    case 95: {
+        fc_deploy_standby((fc_engine *)h, text(), out, at);
+        fc_activate((fc_engine *)handle(), text(), 0, NULL);
+        fc_check_upgrade((fc_engine *)handle(), below(20), text(), NULL, NULL);
+        fc_upgrade((fc_engine *)handle(), below(20), text(), 0, NULL);
+        break;
+    }
+    case 96: {
+        fc_audit_log((fc_engine *)h, below(9), small_or_huge(9), out, at);
+        fc_forget_ended((fc_engine *)handle(), (int64_t)below(1000), below(9), sizes, NULL);
+        fc_lease((fc_engine *)handle(), text(), below(1000), (int64_t)below(1000), &count, NULL);
+        break;
+    }
     default: {
         ms_standardizer *made = NULL;
         double standard[64];

@@ -213,7 +213,188 @@ static void a_text_merges_in_any_order(void) {
     adb_list_free(c);
 }
 
+static void write_steps(adb_store *store, const char *id, int64_t now, int64_t by) {
+    adb_tx *tx = NULL;
+    OK(adb_begin(store, now, &tx, &err));
+    OK(adb_tx_add(tx, S("cow"), S(id), S("steps"), by, &err));
+    OK(adb_tx_commit(tx, &err));
+}
+
+static void queries_are_ordered_limited_and_explained(void) {
+    adb_store *store = store_of(NULL, 1);
+    adb_find_options options;
+    ew_buffer *json = NULL;
+    int64_t change = 0;
+    uint32_t incarnation = 9;
+    write_steps(store, "a", 1000, 5);
+    write_steps(store, "b", 1000, 50);
+    write_steps(store, "c", 1000, 500);
+    memset(&options, 0, sizeof options);
+    options.struct_size = sizeof options;
+    options.expression = S("steps > 10");
+    options.order_by = S("steps");
+    options.direction = ADB_DESCENDING;
+    options.limit = 1;
+    OK(adb_find(store, S("cow"), &options, &json, &err));
+    CHECK(strstr(ew_buffer_data(json), "\"b\"") == NULL && has(json, "\"c\""));
+    OK(adb_find(store, S("cow"), NULL, &json, &err));
+    CHECK(strstr(ew_buffer_data(json), "\"a\"") && has(json, "\"c\""));
+    options.limit = 0;
+    OK(adb_explain(store, S("cow"), &options, &json, &err));
+    CHECK(strstr(ew_buffer_data(json), "\"count\":2") && has(json, "\"plan\":"));
+    options.direction = 2;
+    FAILS(EW_INVALID, adb_find(store, S("cow"), &options, &json, &err));
+    OK(adb_ids(store, S("a"), 10, &json, &err));
+    CHECK(has(json, "[\"b\",\"c\"]"));
+    OK(adb_durable(store, &change, &incarnation, &err));
+    CHECK(change > 0);
+    adb_store_free(store);
+}
+
+static void a_watch_tells_of_what_it_was_asked_for(void) {
+    adb_store *store = store_of(NULL, 1);
+    adb_watch *watch = NULL;
+    ew_buffer *json = NULL;
+    uint64_t missed = 9;
+    FAILS(EW_INVALID, adb_watch_new(store, S("{\"robots\": 1}"), &watch, &err));
+    OK(adb_watch_new(store, S("{\"documents\": \"cow\", \"matching\": \"steps > 10\"}"), &watch, &err));
+    write_steps(store, "a", 1000, 5);
+    OK(adb_watch_next(watch, 0, &json, &err));
+    CHECK(has(json, "null"));
+    write_steps(store, "a", 2000, 50);
+    OK(adb_watch_next(watch, 100, &json, &err));
+    CHECK(strstr(ew_buffer_data(json), "\"document\"") && has(json, "\"steps\":55"));
+    OK(adb_watch_missed(watch, &missed, &err));
+    CHECK(missed == 0);
+    adb_watch_free(watch);
+    adb_store_free(store);
+}
+
+static void old_events_are_rolled_up_into_the_series_that_they_were(void) {
+    adb_store *store = store_of(NULL, 1);
+    adb_tx *tx = NULL;
+    ew_buffer *json = NULL, *bytes = NULL;
+    size_t expired = 0, rolled_up = 0;
+    int64_t sequence = 0;
+    int at;
+    for (at = 0; at < 4; at++) {
+        char payload[32];
+        snprintf(payload, sizeof payload, "{\"value\": %d}", at);
+        OK(adb_begin(store, at * 1000, &tx, &err));
+        OK(adb_tx_append_event(tx, S("bella"), S("milk"), S(payload), ADB_PRIORITY_TELEMETRY, &sequence, &err));
+        OK(adb_tx_mark(tx, sequence, ADB_SYNC_DELIVERED, none(), &err));
+        OK(adb_tx_commit(tx, &err));
+    }
+    OK(adb_series(store, S("bella"), S("milk"), S("value"), 0, 4000, 2000, &json, &err));
+    CHECK(strstr(ew_buffer_data(json), "\"mean\":0.5") && has(json, "\"mean\":2.5"));
+    FAILS(EW_LIMIT, adb_series(store, S("bella"), S("milk"), S("value"), 0, 4000, 0, &json, &err));
+    OK(adb_begin(store, 100000, &tx, &err));
+    OK(adb_tx_retain(tx, S("milk"), 1000, S("value"), 2000, 100, &expired, &rolled_up, &err));
+    OK(adb_tx_merge_patch(tx, S("cow"), S("bella"), S("{\"zone\": \"barn-1\", \"steps\": 7}"), &err));
+    FAILS(EW_INVALID, adb_tx_merge_patch(tx, S("cow"), S("bella"), S("7"), &err));
+    OK(adb_tx_document(tx, S("bella"), &bytes, &err));
+    CHECK(ew_buffer_len(bytes) > 0);
+    ew_buffer_free(bytes);
+    FAILS(EW_NOT_FOUND, adb_tx_document(tx, S("nobody"), &bytes, &err));
+    OK(adb_tx_commit(tx, &err));
+    CHECK(expired == 4 && rolled_up == 2);
+    OK(adb_series(store, S("bella"), S("milk"), S("value"), 0, 4000, 2000, &json, &err));
+    CHECK(strstr(ew_buffer_data(json), "\"mean\":0.5") && has(json, "\"mean\":2.5"));
+    OK(adb_get(store, S("bella"), &json, &err));
+    CHECK(strstr(ew_buffer_data(json), "\"steps\":7") && has(json, "\"barn-1\""));
+    OK(adb_tally(store, &json, &err));
+    CHECK(has(json, "\"telemetry\":{\"appended\":"));
+    adb_store_free(store);
+}
+
+/* Carries frames both ways until neither side has anything to say. */
+static void carry(adb_session **sessions, adb_endpoint **endpoints, int64_t now) {
+    int quiet = 0, side = 0;
+    while (quiet < 2) {
+        ew_buffer *frame = NULL;
+        OK(adb_session_poll(sessions[side], endpoints[side], now, &frame, &err));
+        if (frame == NULL) {
+            quiet++;
+        } else {
+            quiet = 0;
+            OK(adb_session_receive(sessions[1 - side], endpoints[1 - side],
+                                   bytes_of(ew_buffer_data(frame), ew_buffer_len(frame)), now, NULL, &err));
+            ew_buffer_free(frame);
+        }
+        side = 1 - side;
+    }
+}
+
+static void two_stores_sync_by_frames_that_the_caller_carries(void) {
+    adb_store *stores[2];
+    adb_endpoint *endpoints[2] = {NULL, NULL};
+    adb_session *sessions[2] = {NULL, NULL};
+    adb_sync_options options;
+    adb_tx *tx = NULL;
+    ew_buffer *json = NULL;
+    int64_t now = 1000;
+    int32_t phase = -1, side, round;
+    uint64_t peer = 0, waiting = 9, revoked = 1;
+    bool idle = false, degraded = true, ends = true;
+    memset(&options, 0, sizeof options);
+    options.struct_size = sizeof options;
+    for (side = 0; side < 2; side++) {
+        stores[side] = store_of(NULL, (uint64_t)side + 1);
+        options.role = side == 0 ? ADB_ROLE_DEVICE : ADB_ROLE_ROOT;
+        OK(adb_endpoint_new(stores[side], &options, &endpoints[side], &err));
+        OK(adb_session_new(endpoints[side], side == 0 ? ADB_TOWARD_PARENT : ADB_TOWARD_CHILD, now, &sessions[side], &err));
+    }
+    options.role = 9;
+    FAILS(EW_INVALID, adb_endpoint_new(stores[0], &options, &endpoints[0], &err));
+    write_steps(stores[0], "bella", now, 120);
+    OK(adb_begin(stores[0], now, &tx, &err));
+    OK(adb_tx_append_event(tx, S("bella"), S("lame"), S("{}"), ADB_PRIORITY_SAFETY_CRITICAL, NULL, &err));
+    OK(adb_tx_commit(tx, &err));
+    for (round = 0; round < 20 && phase != ADB_PHASE_LIVE; round++) {
+        carry(sessions, endpoints, now);
+        now += 500;
+        OK(adb_session_state(sessions[0], endpoints[0], &phase, &peer, &idle, &err));
+    }
+    CHECK(phase == ADB_PHASE_LIVE && peer == 2 && idle);
+    OK(adb_get(stores[1], S("bella"), &json, &err));
+    CHECK(has(json, "\"steps\":120"));
+    OK(adb_events(stores[1], ADB_EVENTS_ALL, S("lame"), 0, 10, &json, &err));
+    CHECK(has(json, "\"bella\""));
+    OK(adb_waiting(stores[0], &waiting, &err));
+    CHECK(waiting == 0);
+    OK(adb_session_stats(sessions[0], &json, &err));
+    CHECK(has(json, "\"events_sent\":1"));
+    /* What comes wrong is refused; the link goes on, unless the peer is refused. */
+    FAILS(EW_CORRUPT, adb_session_receive(sessions[1], endpoints[1], bytes_of("rubbish", 7), now, &ends, &err));
+    CHECK(!ends);
+    OK(adb_endpoint_set_peers(endpoints[1], NULL, 0, &revoked, 1, &err));
+    write_steps(stores[0], "bella", now, 1);
+    OK(adb_session_poll(sessions[0], endpoints[0], now, &json, &err));
+    CHECK(json != NULL);
+    FAILS(EW_INVALID, adb_session_receive(sessions[1], endpoints[1], bytes_of(ew_buffer_data(json), ew_buffer_len(json)), now, &ends, &err));
+    CHECK(ends);
+    ew_buffer_free(json);
+    OK(adb_session_reset(sessions[0], endpoints[0], now, &err));
+    OK(adb_session_state(sessions[0], endpoints[0], &phase, NULL, NULL, &err));
+    CHECK(phase == ADB_PHASE_GREETING);
+    OK(adb_endpoint_note_links(endpoints[0], 1, 60000, now, &json, &err));
+    ew_buffer_free(json);
+    OK(adb_endpoint_note_links(endpoints[0], 0, 60000, now + 1000, &json, &err));
+    CHECK(has(json, "\"change\""));
+    OK(adb_endpoint_is_degraded(endpoints[0], &degraded, &err));
+    CHECK(degraded);
+    for (side = 0; side < 2; side++) {
+        adb_session_free(sessions[side]);
+        adb_store_free(stores[side]); /* the endpoint has a handle of its own */
+        adb_endpoint_free(endpoints[side]);
+    }
+}
+
 int main(int argc, char **argv) {
+    queries_are_ordered_limited_and_explained();
+    a_watch_tells_of_what_it_was_asked_for();
+    old_events_are_rolled_up_into_the_series_that_they_were();
+    two_stores_sync_by_frames_that_the_caller_carries();
     a_transaction_is_kept_whole_or_not_at_all(argc > 1 ? argv[1] : ".");
     two_copies_converge();
     every_kind_of_field_is_written();

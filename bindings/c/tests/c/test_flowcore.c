@@ -190,7 +190,82 @@ static void the_raw_loop_hands_calls_out_and_survives_a_restart(const char *fold
     fc_engine_free(engine);
 }
 
+static const char ONE[] = "workflow: {name: watch, durability: step, trigger: look, steps: [{id: a, wait: {event: go}}, {id: b, set: {v: 1}}]}";
+static const char TWO[] = "workflow: {name: watch, durability: step, trigger: look, steps: [{id: a, wait: {event: go}}, {id: b, set: {v: 2}}]}";
+static const char OTHER[] = "workflow: {name: watch, durability: step, trigger: look, steps: [{id: z, wait: {event: go}}]}";
+
+static int changes;
+
+static void listen(void *user, ew_str line) {
+    CHECK(user == &changes && line.len > 0 && line.ptr[0] == '{');
+    changes++;
+}
+
+static void versions_stand_side_by_side_and_live_runs_move(void) {
+    fc_engine *engine = NULL;
+    fc_limits limits;
+    ew_buffer *one = NULL, *two = NULL, *json = NULL;
+    uint64_t run = 0, epoch = 0;
+    size_t forgotten = 0, reached = 0;
+    OK(fc_engine_new(none(), &engine, &err));
+    memset(&limits, 0, sizeof limits);
+    limits.struct_size = sizeof limits;
+    limits.audit_entries = 100;
+    limits.measure = 1;
+    limits.has_budget = 1;
+    limits.total.cpu_milli = 1000;
+    OK(fc_limit(engine, &limits, &err));
+    FAILS(EW_NULL, fc_limit(engine, NULL, &err));
+    OK(fc_progress(engine, listen, &changes, &err));
+    FAILS(EW_NULL, fc_progress(engine, NULL, NULL, &err));
+    OK(fc_place(engine, FC_TIER_NETWORK, measure, &calls, &err));
+    FAILS(EW_INVALID, fc_place(engine, 3, measure, &calls, &err));
+    OK(fc_lease(engine, S("gateway-1"), 60000, 100, &epoch, &err));
+    CHECK(epoch > 0);
+    OK(fc_deploy_yaml(engine, S(ONE), &one, &err));
+    OK(fc_start(engine, S("watch"), none(), S("{}"), 100, &run, &err));
+    OK(fc_run_until_idle(engine, 100, NULL, &err));
+    OK(fc_deploy_standby(engine, S(TWO), &two, &err));
+    OK(fc_active_version(engine, S("watch"), &json, &err));
+    CHECK(has(json, ew_buffer_data(one)));
+    OK(fc_activate(engine, S(ew_buffer_data(two)), 200, &err));
+    FAILS(EW_INVALID, fc_activate(engine, S("no hash"), 200, &err));
+    OK(fc_workflow(engine, S("watch"), &json, &err));
+    CHECK(has(json, "\"v\":2"));
+    FAILS(EW_NOT_FOUND, fc_workflow(engine, S("nothing"), &json, &err));
+    FAILS(EW_NOT_FOUND, fc_active_version(engine, S("nothing"), &json, &err));
+    OK(fc_check_upgrade(engine, run, S(OTHER), &json, &err));
+    CHECK(has(json, "\"possible\":false"));
+    OK(fc_check_upgrade(engine, run, S(TWO), &json, &err));
+    CHECK(has(json, "\"possible\":true"));
+    OK(fc_upgrade(engine, run, S(ew_buffer_data(two)), 210, &err));
+    OK(fc_publish(engine, S("go"), none(), S("{}"), 220, &reached, &err));
+    CHECK(reached == 1);
+    OK(fc_run_until_idle(engine, 230, NULL, &err));
+    OK(fc_status(engine, run, &json, &err));
+    CHECK(has(json, "\"succeeded\""));
+    OK(fc_rollback(engine, S("watch"), 240, &json, &err));
+    CHECK(has(json, ew_buffer_data(one)));
+    OK(fc_audit_log(engine, 0, 100, &json, &err));
+    CHECK(strstr(ew_buffer_data(json), "\"activated\"") && has(json, "\"moved\""));
+    OK(fc_latencies(engine, &json, &err));
+    ew_buffer_free(json);
+    OK(fc_held(engine, &json, &err));
+    CHECK(has(json, "\"budget\":0"));
+    CHECK(changes > 2);
+    OK(fc_forget_ended(engine, 1000, 10, &forgotten, &err));
+    CHECK(forgotten == 1);
+    OK(fc_quota(engine, S("farm-1"), 1, UINT64_MAX, UINT64_MAX, &err));
+    OK(fc_start_for(engine, S("farm-1"), S("watch"), S("k"), S("{}"), 300, &run, &err));
+    FAILS(EW_LIMIT, fc_start_for(engine, S("farm-1"), S("watch"), S("l"), S("{}"), 300, &run, &err));
+    OK(fc_start_for(engine, S("farm-2"), S("watch"), none(), S("{}"), 300, &run, &err));
+    ew_buffer_free(one);
+    ew_buffer_free(two);
+    fc_engine_free(engine);
+}
+
 int main(int argc, char **argv) {
+    versions_stand_side_by_side_and_live_runs_move();
     actions_run_and_their_failures_are_told();
     a_person_decides_and_an_event_wakes();
     the_raw_loop_hands_calls_out_and_survives_a_restart(argc > 1 ? argv[1] : ".");

@@ -242,7 +242,33 @@ static void a_retriever_finds_the_passage(void) {
     rv_embedder_free(embedder);
 }
 
+static void bits_are_found_by_how_many_differ(void) {
+    static const uint8_t rows[6] = {0x0f, 0x00, 0xff, 0x01, 0x00, 0x00};
+    static const uint64_t three[3] = {1, 2, 3};
+    rv_options options;
+    rv_index *index = NULL;
+    rv_hit hits[3];
+    size_t found = 0;
+    rv_options_init(&options, 9);
+    options.metric = RV_METRIC_HAMMING;
+    OK(rv_index_build(&options, &index, &err));
+    OK(rv_index_upsert_bits_batch(index, three, bytes_of(rows, 6), 3, NULL, &err));
+    OK(rv_index_upsert_bits(index, 3, bytes_of("\x03\x00", 2), S("{\"zone\": 1}"), &err));
+    OK(rv_index_search_bits(index, bytes_of("\x1f\x00", 2), 3, NULL, hits, &found, &err));
+    CHECK(found == 3 && hits[0].id == 1 && hits[0].score == -1.0f);
+    CHECK(hits[1].id == 3 && hits[1].score == -3.0f && hits[2].id == 2 && hits[2].score == -4.0f);
+    OK(rv_index_search_range_bits(index, bytes_of("\x1f\x00", 2), -3.0f, NULL, hits, 3, &found, &err));
+    CHECK(found == 2);
+    FAILS(EW_TOO_SMALL, rv_index_search_range_bits(index, bytes_of("\x1f\x00", 2), -9.0f, NULL, hits, 2, &found, &err));
+    CHECK(found == 3);
+    FAILS(EW_INVALID, rv_index_upsert_bits(index, 4, bytes_of("\x03", 1), none(), &err));
+    FAILS(EW_INVALID, rv_index_upsert_bits(index, 4, bytes_of("\x03\x02", 2), none(), &err)); /* a tenth bit */
+    FAILS(EW_INVALID, rv_index_search_bits(index, no_bytes(), 3, NULL, hits, &found, &err));
+    rv_index_free(index);
+}
+
 int main(int argc, char **argv) {
+    bits_are_found_by_how_many_differ();
     fill();
     neighbours_are_those_of_a_naive_search();
     payloads_filter_and_come_back();

@@ -22,9 +22,15 @@ fn generated() -> String {
         "agentdb/store",
         "agentdb/transaction",
         "agentdb/list",
+        "agentdb/query",
+        "agentdb/series",
+        "agentdb/watch",
+        "agentdb/sync",
         "flowcore/engine",
         "flowcore/runs",
         "flowcore/call",
+        "flowcore/versions",
+        "flowcore/limits",
         "promptopt/mod",
         "promptopt/set",
         "promptopt/choice",
@@ -33,6 +39,9 @@ fn generated() -> String {
         "midstream/engine",
         "midstream/outputs",
         "midstream/standardizer",
+        "midstream/rule",
+        "midstream/table",
+        "midstream/agent",
     ];
     for file in files {
         builder = builder.with_src(root.join("src").join(file).with_extension("rs"));

@@ -12,12 +12,14 @@ _Json: TypeAlias = None | bool | int | float | str | Sequence["_Json"] | dict[st
 
 __version__: Final[str]
 __all__ = [
+    "Agent",
     "AgentDb",
     "Call",
     "Choice",
     "ClosedError",
     "CorruptError",
     "Embedder",
+    "Endpoint",
     "Engine",
     "Error",
     "Index",
@@ -25,11 +27,14 @@ __all__ = [
     "PromptSet",
     "Retriever",
     "SemanticCache",
+    "Session",
     "Standardizer",
     "StreamEngine",
     "Transaction",
     "Version",
+    "Watch",
     "__version__",
+    "decode_batch",
     "open_bundle",
     "pack_bundle",
 ]
@@ -128,6 +133,31 @@ class Index:
         self, query: npt.NDArray[np.float32], min_score: float, *, filter: str | None = None
     ) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.float32]]:
         """All that score at least ``min_score``, exactly."""
+
+    def upsert_bits(
+        self,
+        ids: npt.NDArray[np.uint64],
+        bits: npt.NDArray[np.uint8],
+        payloads: Sequence[_Json] | None = None,
+    ) -> None:
+        """Stores rows of bits under the metric "hamming": shape (n, bytes), ``numpy.packbits(rows, axis=1,
+        bitorder="little")``; what the last byte has left over is 0."""
+
+    def search_bits(
+        self,
+        query: npt.NDArray[np.uint8],
+        k: int = 10,
+        *,
+        filter: str | None = None,
+        effort: int | None = None,
+        min_score: float | None = None,
+    ) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.float32]]:
+        """As :meth:`search`, for bits of shape (bytes,)."""
+
+    def search_range_bits(
+        self, query: npt.NDArray[np.uint8], min_score: float, *, filter: str | None = None
+    ) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.float32]]:
+        """All that differ from the query in at most ``-min_score`` bits."""
 
     def get(self, id: int) -> tuple[npt.NDArray[np.float32], Any] | None:
         """A stored vector and its payload."""
@@ -282,10 +312,19 @@ class AgentDb:
         schemas: dict[str, dict[str, Any]],
         durability: Literal["immediate", "buffered"] = "immediate",
         clock_ahead_max: float | None = None,
+        clock_drift_max: float | None = None,
+        waiting_events_max: int | None = None,
+        waiting_bytes_max: int | None = None,
+        waiting_age_max: float | None = None,
+        restored: bool = False,
     ) -> Self:
         """Opens a file, or memory for None. A schema is {field: kind}, a kind one of "lww", "mv", "max", "min",
         "pn_counter", "flag", "or_set", "list", {"status": [names in order]}, {"or_map": kind}; with {"flag": "remove"},
-        {"or_set": "remove"}, {"or_map": kind, "wins": "remove"} a removal wins. A field of a map is a path, "tasks/weld"."""
+        {"or_set": "remove"}, {"or_map": kind, "wins": "remove"} a removal wins. A field of a map is a path, "tasks/weld".
+
+        Spans are in seconds. A copy may be ``clock_ahead_max`` ahead (an hour); from ``clock_drift_max`` on its writes
+        lose against concurrent ones. ``waiting_…`` bound what waits for a link (10,000 events, 64 MiB, 72 hours): the
+        least important are thinned, and counted by :meth:`tally`. ``restored`` says that the file is an older copy."""
 
     def begin(self, now: int) -> Transaction:
         """A transaction at a time in milliseconds since the Unix epoch."""
@@ -310,6 +349,64 @@ class AgentDb:
 
     def query(self, schema: str, text: str) -> list[dict[str, Any]]:
         """Documents of a schema for which an expression holds."""
+
+    def find(
+        self,
+        schema: str,
+        text: str | None = None,
+        *,
+        order_by: str | None = None,
+        descending: bool = False,
+        limit: int | None = None,
+    ) -> list[dict[str, Any]]:
+        """Documents for which an expression holds (None: all), by a field or by id, at most so many."""
+
+    def count(self, schema: str, text: str | None = None, *, limit: int | None = None) -> int:
+        """How many documents :meth:`find` would find."""
+
+    def explain(
+        self,
+        schema: str,
+        text: str | None = None,
+        *,
+        order_by: str | None = None,
+        descending: bool = False,
+        limit: int | None = None,
+    ) -> str:
+        """How :meth:`find` would find them, for people: "index battery (1 ranges), first 50"."""
+
+    def ids(self, after: str = "", limit: int = 1000) -> list[str]:
+        """Ids of documents above one, in order."""
+
+    def watch(self, filter: dict[str, str] | None = None) -> Watch:
+        """Tells of what is committed from now on: everything, or {"documents": schema} or {"events": type}, and with
+        either or alone "id" (of one document) and "matching" (an expression that documents satisfy)."""
+
+    def series(
+        self,
+        id: str,
+        event_type: str,
+        field: str,
+        width: float,
+        *,
+        from_: int = -(2**63),
+        before: int = 2**63 - 1,
+    ) -> list[dict[str, Any]]:
+        """The number at ``field`` ("value", "reading.celsius", "" for the payload itself) of the events of one type about
+        a document, in buckets of ``width`` seconds: start, count, min, max, sum, mean, first, last."""
+
+    def tally(self) -> dict[str, dict[str, int]]:
+        """What became of the events of each priority: appended = held + sent + dropped."""
+
+    def limit_file(self, pages: int) -> None:
+        """Lets the file grow to so many pages of 4 KiB; beyond, commits are refused."""
+
+    def durable(self) -> int:
+        """The last change that a power cut would not lose."""
+
+    @property
+    def replica(self) -> tuple[int, int]:
+        """The replica's number, and its present incarnation."""
 
     def events(
         self, after: int = 0, limit: int = 1000, *, waiting: bool = False, event_type: str | None = None
@@ -379,6 +476,16 @@ class Transaction:
     def splice(self, schema: str, agent: str, field: str, position: int, removed: int, inserted: str) -> None:
         """Replaces so many letters of a list from a position on by others."""
 
+    def merge_patch(self, schema: str, agent: str, patch: dict[str, _Json]) -> None:
+        """Makes the fields that a merge patch (RFC 7396) names read what it says; None removes a key of a map."""
+
+    def retain(
+        self, event_type: str, keep: float, *, roll_up: tuple[str, float] | None = None, limit: int = 10_000
+    ) -> None:
+        """Removes events of a type that are older than ``keep`` seconds, the oldest first; those that wait stay. With
+        ``roll_up`` = (field, width in seconds) one event a document and bucket stays, which :meth:`AgentDb.series`
+        reads as what it stands for."""
+
     def append_event(
         self,
         agent: str,
@@ -416,6 +523,84 @@ class Transaction:
     def __exit__(
         self, _kind: type[BaseException] | None, _value: BaseException | None, _trace: TracebackType | None
     ) -> None: ...
+
+@final
+class Watch:
+    """Notices of what is committed, in order; 4,096 wait at most."""
+
+    def next(self, wait: float = 0.0) -> dict[str, Any] | None:
+        """The next notice, waiting for at most so many seconds: {"document": {id, schema, state}} or {"event": …}."""
+
+    @property
+    def missed(self) -> int:
+        """How many notices were given up because too many waited."""
+
+@final
+class Endpoint:
+    """A store as its peers see it: what all its links share. The file stays open as long as the endpoint lives."""
+
+    def __new__(
+        cls,
+        db: AgentDb,
+        role: Literal["device", "aggregator", "root"] = "device",
+        *,
+        events_per_second: int | None = None,
+        window: float | None = None,
+        upward: float | None = None,
+        retry: float | None = None,
+        keep_alive: float | None = None,
+        checkpoint: float | None = None,
+        events_a_batch: int | None = None,
+    ) -> Self:
+        """A device hands its events to its parent, an aggregator those of its children, a root keeps them. Spans are in
+        seconds; None is the role's default."""
+
+    def session(self, toward: Literal["parent", "child", "peer"], now: int) -> Session:
+        """One side of a link that has not said anything yet; ``toward`` is what the other side is."""
+
+    def set_peers(self, accepted: Sequence[int] | None = None, revoked: Sequence[int] | None = None) -> None:
+        """Whom it speaks with, also on links that are up: the accepted replicas (None: all), never a revoked one."""
+
+    def note_links(self, links: int, alert: float, now: int) -> str | None:
+        """Notes how many links are up. The store appends an event when the last one went, after ``alert`` seconds without
+        one, and when one is back; its type, or None."""
+
+    @property
+    def is_degraded(self) -> bool:
+        """Whether the store works alone, as far as :meth:`note_links` was told."""
+
+@final
+class Session:
+    """One side of a link to one peer. Frames may be lost, come twice or in another order on their way."""
+
+    def poll(self, now: int) -> bytes | None:
+        """The next frame to send; None when there is nothing to say now. Ask until then, a few times a second or after
+        each change of the store."""
+
+    def receive(self, frame: bytes, now: int) -> None:
+        """Takes a frame that came. After an error nothing of it was kept, and its ``ends_the_link`` tells whether
+        nothing can come of going on with this peer."""
+
+    def reset(self, now: int) -> None:
+        """Forgets the link, as when a connection broke."""
+
+    @property
+    def phase(self) -> Literal["greeting", "checkpoint", "state", "events", "compare", "live"]:
+        """How far the link has come; all is there in "live"."""
+
+    @property
+    def is_up(self) -> bool:
+        """Whether the peer was heard and not lost since."""
+
+    @property
+    def peer(self) -> int | None:
+        """The peer's replica, once it is known."""
+
+    def is_idle(self) -> bool:
+        """Whether the peer has acknowledged everything that is meant for it."""
+
+    def stats(self) -> dict[str, int]:
+        """Frames and bytes, offers, documents and events, sent and received."""
 
 @final
 class List:
@@ -475,10 +660,20 @@ class Engine:
     """Durable workflows. An action must not use its own engine; threads that share one wait for each other."""
 
     def __new__(
-        cls, journal: str | PathLike[str] | None = None, *, clock: Callable[[], int] | None = None
+        cls,
+        journal: str | PathLike[str] | None = None,
+        *,
+        clock: Callable[[], int] | None = None,
+        audit_entries: int = 0,
+        measure: bool = False,
+        recoveries_max: int = 10,
+        budget: dict[Literal["cpu_milli", "memory_bytes", "gpus"], int] | None = None,
+        reserved_for_safety: dict[Literal["cpu_milli", "memory_bytes", "gpus"], int] | None = None,
     ) -> Self:
         """An engine over a journal in a SQLite file, or in memory; ``clock()`` gives milliseconds since the Unix epoch
-        in the place of the system's clock."""
+        in the place of the system's clock. It keeps the latest ``audit_entries`` of an audit log, measures steps for
+        :meth:`latencies`, parks a run that was read back ``recoveries_max`` times in a row without getting further, and
+        holds back calls beyond ``budget``, of which a part is for safety-critical ones only."""
 
     def action(self, name: str, call: Callable[[Any, dict[str, Any]], _Json]) -> None:
         """Registers ``call(params, info)``; info has input, run, workflow, step, path, attempt, deadline, idempotency_key.
@@ -507,8 +702,66 @@ class Engine:
     def set_link(self, name: str, link: Literal["up", "down"]) -> None:
         """Says whether a link that steps require (``requires: cloud``) is there."""
 
-    def start(self, workflow: str, input: _Json, *, key: str | None = None) -> int:
-        """Starts a workflow by name; the same key gives the same run."""
+    def start(
+        self, workflow: str, input: _Json, *, key: str | None = None, tenant: str | None = None
+    ) -> int:
+        """Starts a workflow by name; the same key (of a tenant) gives the same run."""
+
+    def deploy_standby(self, workflow: str | dict[str, Any]) -> str:
+        """Deploys a version without making it the active one; the hash of its definition."""
+
+    def activate(self, version: str) -> None:
+        """Makes a deployed version (a hash) the active one: later triggers start it, live runs keep theirs."""
+
+    def rollback(self, workflow: str) -> str:
+        """Makes the version before the active one the active one again; its hash."""
+
+    def active_version(self, workflow: str) -> str | None:
+        """The hash of the version that triggers start now."""
+
+    def workflow(self, workflow: str) -> dict[str, Any] | None:
+        """The definition of a workflow's active version."""
+
+    def check_upgrade(self, run: int, workflow: str | dict[str, Any]) -> dict[str, Any]:
+        """Whether a live run could go on under another version: possible, and if not record and reason."""
+
+    def upgrade(self, run: int, version: str) -> None:
+        """Moves a live run to another deployed version of its workflow."""
+
+    def quota(
+        self,
+        tenant: str,
+        *,
+        live_runs_max: int | None = None,
+        running_steps_max: int | None = None,
+        starts_per_minute_max: int | None = None,
+    ) -> None:
+        """How much a tenant may use from now on; None for no limit."""
+
+    def lease(self, owner: str, ttl: float) -> int:
+        """Claims the journal for ``ttl`` seconds, which running renews; the fencing epoch."""
+
+    def forget_ended(self, before: int, limit: int = 1000) -> int:
+        """Removes runs that ended before a time, with their logs and keys; how many."""
+
+    def audit_log(self, from_: int = 0, limit: int = 1000) -> list[dict[str, Any]]:
+        """Entries of the audit log from a number on: number, at, act, run, note."""
+
+    def latencies(self) -> list[dict[str, Any]]:
+        """How long each step took: workflow, definition, step, count, failures, p50_ms, p95_ms, p99_ms, max_ms."""
+
+    def held(self) -> dict[str, int]:
+        """How many calls wait: offline, budget, quota."""
+
+    def place(
+        self, tier: Literal["far", "mid", "network"], call: Callable[[Any, dict[str, Any]], _Json]
+    ) -> None:
+        """Hands the calls of steps that belong on a tier (by their ``latency``) to ``call`` instead of the action of
+        their name."""
+
+    def progress(self, listener: Callable[[dict[str, Any]], Any]) -> None:
+        """Calls ``listener(change)`` for every change, in order, after the commit that made it durable. It must not use
+        this engine; an exception of it is raised by the call that ran the engine."""
 
     def publish(self, event: str, payload: _Json, *, key: str | None = None) -> int:
         """Hands an event to the runs that wait for it now; how many did."""
@@ -608,10 +861,43 @@ class StreamEngine:
         disorder: float = 0.0,
         dedup: float = 600.0,
         future: float = 86_400.0,
+        tables: dict[str, dict[str, Any]] | None = None,
+        watermarks: tuple[str, float] | None = None,
+        late_kept: int = 0,
+        snapshot: bytes | None = None,
     ) -> Self:
         """Sources with their fields, and rules as text. Patterns without FROM are over ``source`` (the first one);
         rules without a key are told apart by the field ``key``. Spans are in seconds: how late an event may be, how
-        long ids are remembered, how far ahead an event may be."""
+        long ids are remembered, how far ahead an event may be.
+
+        A table of ``tables`` is {"fields": {name: type}, "key": field}, and may have "follows" (the source whose last
+        event is the row), "lifetime" and "limit". ``watermarks`` is ("source", idle) or (field, idle): the watermark
+        follows the source, or the device that the field names, that is furthest behind but not by more than ``idle``.
+        ``snapshot`` goes on from what :meth:`snapshot` gave. The newest ``late_kept`` late events are kept."""
+
+    def snapshot(self) -> bytes:
+        """Everything that the engine holds."""
+
+    def add_rule(self, rule: str) -> None:
+        """Adds one rule, which sees the events from now on."""
+
+    def replace_rule(self, rule: str) -> bool:
+        """Puts a rule in the place of that of its name; whether it goes on from what that one held."""
+
+    def remove_rule(self, name: str) -> None:
+        """Takes a rule out, with what it holds."""
+
+    def rule_metrics(self) -> list[dict[str, Any]]:
+        """Counters of each rule: rule, events, matched, outputs, keys, partial_matches, state_bytes, dropped, expired."""
+
+    def put(self, table: str, at: int, fields: dict[str, float | int | bool | str | None]) -> None:
+        """Writes a row of a table that counts from a time on."""
+
+    def table_len(self, table: str) -> int:
+        """How many rows a table has, over all versions."""
+
+    def take_late(self) -> list[tuple[str, str, int]]:
+        """The late events that were kept, in order of arrival: (source, id, at). They are kept no longer."""
 
     def push(
         self, source: str, id: str, at: int, fields: dict[str, float | int | bool | str | None]
@@ -644,6 +930,41 @@ class Standardizer:
     def __new__(cls, fields: int, first: float) -> Self: ...
     def push(self, at: int, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Values of one time, of shape (fields,), NaN where missing; NaN comes back while they are learnt."""
+
+@final
+class Agent:
+    """The samples of one channel on a device: smoothed, thinned, checked against a threshold, packed into batches."""
+
+    def __new__(
+        cls,
+        channel: int = 0,
+        *,
+        ring_bytes: int = 1_048_576,
+        average_over: int = 4,
+        one_in: int = 10,
+        batch_ms: int = 100,
+        alarm_above: float | None = None,
+        alarm_below: float | None = None,
+    ) -> Self:
+        """One sample goes out for ``one_in`` that come in; an alarm begins above ``alarm_above`` and ends below
+        ``alarm_below``."""
+
+    def push(
+        self, at: npt.NDArray[np.int64], values: npt.NDArray[np.float32]
+    ) -> tuple[list[bytes], list[tuple[Literal["raised", "ended"], int, float]]]:
+        """Takes samples of shape (n,): the batches that were full, and the alarms (edge, at, smoothed value)."""
+
+    def flush(self) -> bytes | None:
+        """The batch in hand; None when there is none."""
+
+    def ring(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+        """Times and values of the newest samples as they came, the oldest first."""
+
+    def stats(self) -> dict[str, int]:
+        """Counters: samples_in = samples_out + averaged + invalid + held."""
+
+def decode_batch(batch: bytes) -> dict[str, Any]:
+    """Reads a batch of an agent: channel, number, at, values; raises :class:`CorruptError`."""
 
 @final
 class PromptSet:

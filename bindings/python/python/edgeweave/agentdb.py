@@ -1,5 +1,5 @@
-"""Documents that merge, and events, in one SQLite file; a text that merges."""
+"""Documents that merge, and events, in one SQLite file, and their sync with other stores; a text that merges."""
 
-from ._native import AgentDb, List, Transaction, Version
+from ._native import AgentDb, Endpoint, List, Session, Transaction, Version, Watch
 
-__all__ = ["AgentDb", "List", "Transaction", "Version"]
+__all__ = ["AgentDb", "Endpoint", "List", "Session", "Transaction", "Version", "Watch"]

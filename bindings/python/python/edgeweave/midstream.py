@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from ._native import Standardizer
+from ._native import Agent, Standardizer, decode_batch
 from ._native import StreamEngine as Engine
 
-__all__ = ["Engine", "Standardizer", "push_frame"]
+__all__ = ["Agent", "Engine", "Standardizer", "decode_batch", "push_frame"]
 
 
 def push_frame(engine: Engine, source: str, name: str, frame: Any, *, at: str = "at") -> list[dict[str, Any]]:

@@ -315,6 +315,70 @@ impl Index {
         Ok(neighbours(py, &hits))
     }
 
+    /// Stores rows of bits, uint8 of shape (n, bytes) as of `numpy.packbits(bitorder="little")`, under the Hamming metric.
+    #[pyo3(signature = (ids, bits, payloads = None))]
+    fn upsert_bits(
+        &self,
+        py: Python<'_>,
+        ids: PyReadonlyArray1<'_, u64>,
+        bits: PyReadonlyArray2<'_, u8>,
+        payloads: Option<Vec<Bound<'_, PyAny>>>,
+    ) -> PyResult<()> {
+        let payloads: Vec<Value> = payloads
+            .unwrap_or_default()
+            .iter()
+            .map(json::from_python)
+            .collect::<PyResult<_>>()?;
+        let (shape, bytes) = (bits.shape(), self.dim.div_ceil(8));
+        if shape[1] != bytes {
+            return Err(value(format!(
+                "bits of shape {shape:?}, wanted (n, {bytes})"
+            )));
+        }
+        let message = "bits must lie one after the other: use numpy.ascontiguousarray(bits)";
+        if !bits.is_c_contiguous() {
+            return Err(value(message));
+        }
+        let (ids, rows) = (ids.as_slice()?, bits.as_slice()?);
+        self.with(py, |index| index.upsert_bits_batch(ids, rows, payloads))
+    }
+
+    /// `search` for bits, uint8 of shape (bytes,).
+    #[pyo3(signature = (query, k = 10, *, filter = None, effort = None, min_score = None))]
+    fn search_bits<'py>(
+        &self,
+        py: Python<'py>,
+        query: PyReadonlyArray1<'_, u8>,
+        k: usize,
+        filter: Option<&str>,
+        effort: Option<usize>,
+        min_score: Option<f32>,
+    ) -> PyResult<Neighbours<'py>> {
+        let query = query.as_slice()?;
+        let hits = self.with(py, |index| {
+            let search = index.search_bits(query, k);
+            options(search, filter, effort, None, min_score)?.run()
+        })?;
+        Ok(neighbours(py, &hits))
+    }
+
+    /// `search_range` for bits.
+    #[pyo3(signature = (query, min_score, *, filter = None))]
+    fn search_range_bits<'py>(
+        &self,
+        py: Python<'py>,
+        query: PyReadonlyArray1<'_, u8>,
+        min_score: f32,
+        filter: Option<&str>,
+    ) -> PyResult<Neighbours<'py>> {
+        let query = query.as_slice()?;
+        let hits = self.with(py, |index| {
+            let filter = filter.map(Filter::parse).transpose()?;
+            index.search_range_bits(query, min_score, filter.as_ref())
+        })?;
+        Ok(neighbours(py, &hits))
+    }
+
     fn get<'py>(&self, py: Python<'py>, id: u64) -> PyResult<Option<Entry<'py>>> {
         let Some(entry) = self.with(py, |index| index.get(id))? else {
             return Ok(None);

@@ -1,39 +1,18 @@
-//! `edgeweave.agentdb`: documents that merge, and events, in one file.
+//! A transaction: changes that are listed, and applied together.
 
-use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use agentdb::{
-    Document, Durability, Edit, Error, Options, Priority, ReplicaId, Sequence, SyncStatus,
-    Timestamp,
-};
+use agentdb::{Document, Edit, Priority, Retention, Sequence, SyncStatus, Timestamp};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList};
 use serde_json::Value;
 
-use crate::error::{CorruptError, closed, other, system, value};
+use super::{AgentDb, raise};
+use crate::error::{closed, value};
 use crate::json;
 
-/// Most events of one call.
-const EVENTS_MAX: usize = 100_000;
-
-fn raise(error: Error) -> PyErr {
-    match &error {
-        Error::Store { .. } | Error::Open { .. } | Error::DiskFull | Error::GroupLost { .. } => {
-            system(error)
-        }
-        Error::Damaged { .. }
-        | Error::Malformed { .. }
-        | Error::Foreign { .. }
-        | Error::Format { .. } => CorruptError::new_err(error.to_string()),
-        Error::Poisoned { .. } => other(error),
-        _ => value(error),
-    }
-}
-
 /// What is done to a field of a document.
-enum Edited {
+pub(super) enum Edited {
     Set(Value),
     Max(f64),
     Min(f64),
@@ -46,10 +25,12 @@ enum Edited {
     Remove(Value),
     RemoveKey,
     Splice(usize, usize, String),
+    /// Of the document as a whole.
+    MergePatch(Value),
 }
 
 /// A change that waits for its transaction's commit.
-enum Change {
+pub(super) enum Change {
     /// Of a field: schema, document, path.
     Edit(String, String, String, Edited),
     Event(String, String, Value, Priority),
@@ -58,6 +39,8 @@ enum Change {
     DeleteRecord(String, String),
     DeleteRecords(String, String, String),
     Merge(String, Box<Document>),
+    /// Of a type: how long it is kept, the number that is rolled up and to what width, and how many at most.
+    Retain(String, Duration, Option<(String, Duration)>, usize),
 }
 
 fn edit(edit: &mut Edit<'_>, path: &str, change: Edited) -> agentdb::Result<()> {
@@ -74,220 +57,18 @@ fn edit(edit: &mut Edit<'_>, path: &str, change: Edited) -> agentdb::Result<()> 
         Edited::Remove(member) => edit.remove(path, member),
         Edited::RemoveKey => edit.remove_key(path),
         Edited::Splice(position, delete, insert) => edit.splice(path, position, delete, &insert),
+        Edited::MergePatch(patch) => edit.merge_patch(&patch),
     }
     .map(|_| ())
-}
-
-#[pyclass(frozen, module = "edgeweave.agentdb")]
-pub struct AgentDb {
-    inner: Mutex<Option<agentdb::AgentDb>>,
-}
-
-impl AgentDb {
-    fn with<R: Send>(
-        &self,
-        py: Python<'_>,
-        work: impl FnOnce(&mut agentdb::AgentDb) -> agentdb::Result<R> + Send,
-    ) -> PyResult<R> {
-        py.detach(|| {
-            let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-            inner.as_mut().map(work)
-        })
-        .ok_or_else(|| closed("database"))?
-        .map_err(raise)
-    }
-}
-
-#[pymethods]
-impl AgentDb {
-    #[new]
-    #[pyo3(signature = (path, *, replica, schemas, durability = "immediate", clock_ahead_max = None))]
-    fn new(
-        py: Python<'_>,
-        path: Option<PathBuf>,
-        replica: u64,
-        schemas: &Bound<'_, PyDict>,
-        durability: &str,
-        clock_ahead_max: Option<f64>,
-    ) -> PyResult<Self> {
-        let durability = match durability {
-            "immediate" => Durability::Immediate,
-            "buffered" => Durability::Buffered,
-            _ => {
-                return Err(value(format!(
-                    "durability {durability:?}: wanted immediate or buffered"
-                )));
-            }
-        };
-        let mut options = Options::new(ReplicaId::new(replica)).durability(durability);
-        let schemas = json::from_python(schemas.as_any())?;
-        for schema in forms::agentdb::schemas(&schemas).map_err(value)? {
-            options = options.schema(schema);
-        }
-        if let Some(seconds) = clock_ahead_max {
-            let limit = Duration::try_from_secs_f64(seconds).map_err(value)?;
-            options = options.clock_ahead_max(limit);
-        }
-        let opened = py.detach(|| match path {
-            Some(path) => agentdb::AgentDb::open(path, options),
-            None => agentdb::AgentDb::in_memory(options),
-        });
-        let inner = Mutex::new(Some(opened.map_err(raise)?));
-        Ok(Self { inner })
-    }
-
-    /// Begins a transaction at a time in milliseconds since the Unix epoch.
-    fn begin(slf: Py<Self>, now: i64) -> Transaction {
-        Transaction {
-            db: slf,
-            now,
-            changes: Mutex::new(Some(Vec::new())),
-        }
-    }
-
-    fn get<'py>(&self, py: Python<'py>, id: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let agent = self.with(py, |db| db.get(id))?;
-        agent
-            .map(|agent| json::to_python(py, &forms::agentdb::agent(&agent)))
-            .transpose()
-    }
-
-    /// A document as another copy takes it with `Transaction.merge`.
-    fn document<'py>(&self, py: Python<'py>, id: &str) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        let document = self.with(py, |db| db.document(id))?;
-        Ok(document.map(|document| PyBytes::new(py, &document.encode())))
-    }
-
-    /// Concurrent writes of a document's registers.
-    fn conflicts<'py>(&self, py: Python<'py>, id: &str) -> PyResult<Bound<'py, PyList>> {
-        let list = PyList::empty(py);
-        for conflict in self.with(py, |db| db.conflicts(id))? {
-            list.append(json::to_python(py, &forms::agentdb::conflict(&conflict))?)?;
-        }
-        Ok(list)
-    }
-
-    /// Documents that changed after a change of this store, with their last change.
-    #[pyo3(signature = (after = 0, limit = 1000))]
-    fn changes(&self, py: Python<'_>, after: i64, limit: usize) -> PyResult<Vec<(String, i64)>> {
-        let after = agentdb::Change::new(after);
-        let changes = self.with(py, |db| db.changes_after(after, limit))?;
-        Ok(changes
-            .into_iter()
-            .map(|(id, change)| (id, change.get()))
-            .collect())
-    }
-
-    /// Checks everything that is stored; what is wrong.
-    fn verify(&self, py: Python<'_>) -> PyResult<Vec<String>> {
-        self.with(py, |db| db.verify())
-    }
-
-    /// Gives the room of what was deleted back.
-    fn compact(&self, py: Python<'_>) -> PyResult<()> {
-        self.with(py, |db| db.compact())
-    }
-
-    fn query<'py>(
-        &self,
-        py: Python<'py>,
-        schema: &str,
-        text: &str,
-    ) -> PyResult<Bound<'py, PyList>> {
-        let list = PyList::empty(py);
-        for agent in self.with(py, |db| db.query(schema, text))? {
-            list.append(json::to_python(py, &forms::agentdb::agent(&agent))?)?;
-        }
-        Ok(list)
-    }
-
-    #[pyo3(signature = (after = 0, limit = 1000, *, waiting = false, event_type = None))]
-    fn events<'py>(
-        &self,
-        py: Python<'py>,
-        after: i64,
-        limit: usize,
-        waiting: bool,
-        event_type: Option<&str>,
-    ) -> PyResult<Bound<'py, PyList>> {
-        if limit > EVENTS_MAX {
-            return Err(value(format!("limit {limit}: at most {EVENTS_MAX}")));
-        }
-        if waiting && event_type.is_some() {
-            return Err(value("waiting events are not told apart by type"));
-        }
-        let after = Sequence::new(after);
-        let events = self.with(py, |db| match (waiting, event_type) {
-            (true, _) => db.waiting_after(after, limit),
-            (false, Some(kind)) => db.events_of_type_after(kind, after, limit),
-            (false, None) => db.events_after(after, limit),
-        })?;
-        let list = PyList::empty(py);
-        for event in &events {
-            list.append(json::to_python(py, &forms::agentdb::event(event))?)?;
-        }
-        Ok(list)
-    }
-
-    /// The place of the last event; 0 before the first.
-    fn last_event(&self, py: Python<'_>) -> PyResult<i64> {
-        self.with(py, |db| db.last_event().map(Sequence::get))
-    }
-
-    /// Records of a namespace behind a key, in order.
-    #[pyo3(signature = (namespace, after = "", limit = 1000))]
-    fn scan_records(
-        &self,
-        py: Python<'_>,
-        namespace: &str,
-        after: &str,
-        limit: usize,
-    ) -> PyResult<Vec<(String, Vec<u8>)>> {
-        self.with(py, |db| db.scan_records(namespace, after, limit))
-    }
-
-    fn waiting(&self, py: Python<'_>) -> PyResult<u64> {
-        self.with(py, |db| db.waiting())
-    }
-
-    fn get_record(&self, py: Python<'_>, namespace: &str, key: &str) -> PyResult<Option<Vec<u8>>> {
-        self.with(py, |db| db.get_record(namespace, key))
-    }
-
-    fn flush(&self, py: Python<'_>) -> PyResult<()> {
-        self.with(py, |db| db.flush().map(|_| ()))
-    }
-
-    fn close(&self, py: Python<'_>) -> PyResult<()> {
-        py.detach(|| {
-            let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-            inner.take().map_or(Ok(()), |db| db.flush().map(|_| ()))
-        })
-        .map_err(raise)
-    }
-
-    fn __enter__(slf: Py<Self>) -> Py<Self> {
-        slf
-    }
-
-    fn __exit__(
-        &self,
-        py: Python<'_>,
-        _kind: &Bound<'_, PyAny>,
-        _value: &Bound<'_, PyAny>,
-        _trace: &Bound<'_, PyAny>,
-    ) -> PyResult<()> {
-        self.close(py)
-    }
 }
 
 /// Changes that are applied together by `commit`, or not at all.
 #[pyclass(frozen, module = "edgeweave.agentdb")]
 pub struct Transaction {
-    db: Py<AgentDb>,
-    now: i64,
+    pub(super) db: Py<AgentDb>,
+    pub(super) now: i64,
     /// None once it was committed or given up.
-    changes: Mutex<Option<Vec<Change>>>,
+    pub(super) changes: Mutex<Option<Vec<Change>>>,
 }
 
 impl Transaction {
@@ -402,6 +183,28 @@ impl Transaction {
         ))
     }
 
+    /// Makes the fields that a merge patch (RFC 7396) names read what it says.
+    fn merge_patch(&self, schema: String, agent: String, patch: &Bound<'_, PyAny>) -> PyResult<()> {
+        let patch = Edited::MergePatch(json::from_python(patch)?);
+        self.push(Change::Edit(schema, agent, String::new(), patch))
+    }
+
+    /// Removes events of a type that are older than so many seconds; `roll_up` is (field, width in seconds).
+    #[pyo3(signature = (event_type, keep, *, roll_up = None, limit = 10_000))]
+    fn retain(
+        &self,
+        event_type: String,
+        keep: f64,
+        roll_up: Option<(String, f64)>,
+        limit: usize,
+    ) -> PyResult<()> {
+        let seconds = |number| Duration::try_from_secs_f64(number).map_err(value);
+        let roll_up = roll_up
+            .map(|(field, width)| Ok::<_, PyErr>((field, seconds(width)?)))
+            .transpose()?;
+        self.push(Change::Retain(event_type, seconds(keep)?, roll_up, limit))
+    }
+
     #[pyo3(signature = (agent, event_type, payload, *, priority = "normal"))]
     fn append_event(
         &self,
@@ -486,6 +289,13 @@ impl Transaction {
                     }
                     Change::Merge(id, copy) => {
                         tx.merge(&id, &copy)?;
+                    }
+                    Change::Retain(event_type, keep, roll_up, limit) => {
+                        let mut retention = Retention::new(&event_type, keep);
+                        if let Some((field, width)) = &roll_up {
+                            retention = retention.roll_up(field, *width);
+                        }
+                        tx.retain(&retention, limit)?;
                     }
                 }
             }

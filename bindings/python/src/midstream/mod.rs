@@ -1,19 +1,27 @@
 //! `edgeweave.midstream`: rules over events, one at a time or as columns.
 
+mod agent;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use midstream::{Batch, Column, FieldType, Output, Schema, Timestamp, Value};
+pub use agent::{Agent, decode_batch};
+use midstream::{
+    Batch, Column, FieldType, Output, Schema, State, Table, Timestamp, Value, Watermarks,
+};
 use numpy::{PyArray1, PyReadonlyArray1, PyUntypedArrayMethods};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString};
+use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString};
 
-use crate::error::{other, value};
+use crate::error::{CorruptError, other, value};
 use crate::json;
 
 fn raise(error: midstream::Error) -> PyErr {
-    value(error)
+    match error {
+        midstream::Error::Corrupt { .. } => CorruptError::new_err(error.to_string()),
+        _ => value(error),
+    }
 }
 
 fn field_type(name: &str) -> PyResult<FieldType> {
@@ -36,12 +44,19 @@ fn seconds(number: f64) -> PyResult<Duration> {
 pub struct Engine {
     inner: Mutex<midstream::Engine>,
     schemas: Vec<Schema>,
+    /// The source and the key of rules that name none.
+    source: String,
+    key: Option<String>,
 }
 
 impl Engine {
     fn schema(&self, source: &str) -> PyResult<&Schema> {
         let found = self.schemas.iter().find(|schema| schema.name() == source);
         found.ok_or_else(|| raise(midstream::Error::UnknownSource(source.to_owned())))
+    }
+
+    fn rule(&self, text: &str) -> PyResult<midstream::Rule> {
+        forms::midstream::rule(text, &self.source, self.key.as_deref()).map_err(value)
     }
 
     fn with<R: Send>(
@@ -79,6 +94,51 @@ fn scalar(given: &Bound<'_, PyAny>) -> PyResult<Value> {
     Err(value(format!(
         "{name} is no field's value: wanted float, int, bool or str"
     )))
+}
+
+/// Fields by name; None is a missing one.
+fn named(fields: &Bound<'_, PyDict>) -> PyResult<Vec<(String, Value)>> {
+    let there = fields.iter().filter(|(_, given)| !given.is_none());
+    there
+        .map(|(name, given)| Ok((name.extract()?, scalar(&given)?)))
+        .collect()
+}
+
+fn schema(name: &str, fields: &Bound<'_, PyDict>) -> PyResult<Schema> {
+    let mut schema = Schema::new(name);
+    for (field, kind) in fields.iter() {
+        let (field, kind) = (field.extract::<String>()?, kind.extract::<String>()?);
+        schema = schema.field(&field, field_type(&kind)?);
+    }
+    Ok(schema)
+}
+
+/// A table from `{"fields": {name: type}, "key": field}`, with "follows", "lifetime" and "limit" where they are wanted.
+fn table(name: &str, given: &Bound<'_, PyDict>) -> PyResult<Table> {
+    let part = |key: &str| -> PyResult<Bound<'_, PyAny>> {
+        let found = given.get_item(key)?;
+        found.ok_or_else(|| value(format!("table {name}: {key} is missing")))
+    };
+    let fields = part("fields")?;
+    let fields = fields
+        .cast::<PyDict>()
+        .map_err(|_| value(format!("table {name}: fields is a dict")))?;
+    let key: String = part("key")?.extract()?;
+    let mut table = Table::new(schema(name, fields)?, &key).map_err(raise)?;
+    for (option, to) in given.iter() {
+        match option.extract::<String>()?.as_str() {
+            "fields" | "key" => {}
+            "follows" => table = table.follows(&to.extract::<String>()?),
+            "lifetime" => table = table.lifetime(seconds(to.extract()?)?),
+            "limit" => table = table.limit(to.extract()?),
+            other => {
+                return Err(value(format!(
+                    "table {name}: {other:?}, wanted is fields, key, follows, lifetime or limit"
+                )));
+            }
+        }
+    }
+    Ok(table)
 }
 
 /// A column of the field's type: float64, int64, bool, or a sequence of str. It is copied.
@@ -133,7 +193,7 @@ fn column(name: &str, kind: FieldType, given: &Bound<'_, PyAny>) -> PyResult<Col
 impl Engine {
     #[new]
     #[pyo3(signature = (sources, rules = "", *, source = None, key = None, disorder = 0.0, dedup = 600.0,
-        future = 86_400.0))]
+        future = 86_400.0, tables = None, watermarks = None, late_kept = 0, snapshot = None))]
     #[allow(clippy::too_many_arguments, reason = "keywords of Python")]
     fn new(
         sources: &Bound<'_, PyDict>,
@@ -143,33 +203,125 @@ impl Engine {
         disorder: f64,
         dedup: f64,
         future: f64,
+        tables: Option<HashMap<String, Bound<'_, PyDict>>>,
+        watermarks: Option<(String, f64)>,
+        late_kept: usize,
+        snapshot: Option<&[u8]>,
     ) -> PyResult<Self> {
         let mut schemas = Vec::new();
         for (name, fields) in sources.iter() {
-            let mut schema = Schema::new(&name.extract::<String>()?);
             let fields = fields
                 .cast::<PyDict>()
                 .map_err(|_| value("a source is a dict of fields"))?;
-            for (field, kind) in fields.iter() {
-                schema = schema.field(
-                    &field.extract::<String>()?,
-                    field_type(&kind.extract::<String>()?)?,
-                );
-            }
-            schemas.push(schema);
+            schemas.push(schema(&name.extract::<String>()?, fields)?);
         }
         let mut builder = midstream::Engine::builder()
+            .keep_late(late_kept)
             .disorder(seconds(disorder)?)
             .dedup(seconds(dedup)?)
             .future(seconds(future)?);
         for schema in &schemas {
             builder = builder.source(schema.clone());
         }
+        for (name, given) in tables.unwrap_or_default() {
+            builder = builder.table(table(&name, &given)?);
+        }
+        if let Some((of, idle)) = watermarks {
+            let idle = seconds(idle)?;
+            builder = builder.watermarks(match of.as_str() {
+                "source" => Watermarks::BySource { idle },
+                _ => Watermarks::ByKey { field: of, idle },
+            });
+        }
         let only = schemas.first().map_or("", Schema::name);
-        builder = forms::midstream::with_rules(builder, rules, source.unwrap_or(only), key)
-            .map_err(value)?;
-        let inner = Mutex::new(builder.build().map_err(raise)?);
-        Ok(Self { inner, schemas })
+        let source = source.unwrap_or(only).to_owned();
+        builder = forms::midstream::with_rules(builder, rules, &source, key).map_err(value)?;
+        let built = match snapshot {
+            Some(bytes) => builder.restore(bytes),
+            None => builder.build(),
+        };
+        Ok(Self {
+            inner: Mutex::new(built.map_err(raise)?),
+            schemas,
+            source,
+            key: key.map(str::to_owned),
+        })
+    }
+
+    /// Everything that the engine holds, for the keyword `snapshot` of one with the same sources.
+    fn snapshot<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        let mut bytes = Vec::new();
+        self.with(py, |engine| engine.snapshot(&mut bytes))
+            .map_err(raise)?;
+        Ok(PyBytes::new(py, &bytes))
+    }
+
+    /// Adds one rule, which sees the events from now on.
+    fn add_rule(&self, py: Python<'_>, rule: &str) -> PyResult<()> {
+        let rule = self.rule(rule)?;
+        self.with(py, |engine| engine.add_rule(rule)).map_err(raise)
+    }
+
+    /// Puts a rule in the place of that of its name; whether it goes on from what that one held.
+    fn replace_rule(&self, py: Python<'_>, rule: &str) -> PyResult<bool> {
+        let rule = self.rule(rule)?;
+        let state = self
+            .with(py, |engine| engine.replace_rule(rule))
+            .map_err(raise)?;
+        Ok(state == State::Kept)
+    }
+
+    /// Takes a rule out, with what it holds.
+    fn remove_rule(&self, py: Python<'_>, name: &str) -> PyResult<()> {
+        self.with(py, |engine| engine.remove_rule(name))
+            .map_err(raise)
+    }
+
+    /// The counters of each rule.
+    fn rule_metrics<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let metrics = self.with(py, |engine| engine.rule_metrics());
+        json::to_python(py, &serde_json::to_value(metrics).map_err(other)?)
+    }
+
+    /// Writes a row of a table that counts from a time on.
+    fn put(
+        &self,
+        py: Python<'_>,
+        table: &str,
+        at: i64,
+        fields: &Bound<'_, PyDict>,
+    ) -> PyResult<()> {
+        let values = named(fields)?;
+        let values: Vec<(&str, Value)> = values
+            .iter()
+            .map(|(name, given)| (name.as_str(), given.clone()))
+            .collect();
+        let unknown = || midstream::Error::UnknownTable(table.to_owned());
+        self.with(py, |engine| {
+            let table = engine.table(table).ok_or_else(unknown)?;
+            table.put(Timestamp::from_millis(at), &values)
+        })
+        .map_err(raise)
+    }
+
+    /// How many rows a table has, over all versions.
+    fn table_len(&self, py: Python<'_>, table: &str) -> PyResult<usize> {
+        let unknown = || midstream::Error::UnknownTable(table.to_owned());
+        self.with(py, |engine| {
+            let table = engine.table(table).ok_or_else(unknown)?;
+            Ok(table.len())
+        })
+        .map_err(raise)
+    }
+
+    /// The late events that were kept: (source, id, at).
+    fn take_late(&self, py: Python<'_>) -> Vec<(String, String, i64)> {
+        let late = self.with(py, midstream::Engine::take_late);
+        let told = late.iter().map(|event| {
+            let (source, id) = (event.source().to_owned(), event.id().to_owned());
+            (source, id, event.at().as_millis())
+        });
+        told.collect()
     }
 
     /// Gives one event to the rules; what they tell.
@@ -181,10 +333,7 @@ impl Engine {
         at: i64,
         fields: &Bound<'_, PyDict>,
     ) -> PyResult<Bound<'py, PyList>> {
-        let mut values: Vec<(String, Value)> = Vec::new();
-        for (name, given) in fields.iter().filter(|(_, given)| !given.is_none()) {
-            values.push((name.extract()?, scalar(&given)?));
-        }
+        let values = named(fields)?;
         let named: Vec<(&str, Value)> = values
             .iter()
             .map(|(name, given)| (name.as_str(), given.clone()))
