@@ -1,5 +1,5 @@
-//! Speed of `flowcore`: a chain of steps, the sensor workflow, a condition, durable steps, memory
-//! of parked runs; with `dagx` on the same chain, raw `fsync` beside the durable figures and, given the
+//! Speed of `flowcore`: a chain of steps, the sensor workflow, a condition, the camera's pipeline, durable
+//! steps, memory of parked runs; with `dagx` on the same chain, raw `fsync` beside the durable figures and, given the
 //! program of `peers/durable`, `duroxide` on the same durable chain.
 //! `workflows [--json] [--durable-peer PROGRAM]`
 #![allow(
@@ -8,6 +8,10 @@
     reason = "a command that measures"
 )]
 #![allow(clippy::disallowed_methods, reason = "measuring is reading the clock")]
+
+#[path = "../../../flowcore/examples/camera.rs"]
+#[allow(dead_code, reason = "the example has a main of its own")]
+mod camera;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -56,9 +60,18 @@ fn main() {
     note("sensor_event_p50_us", p50);
     note("sensor_event_p99_us", p99);
     note("condition_ns", condition());
+    let frames = camera::frames().unwrap();
+    for (name, at) in [
+        ("camera_frame_p50_ms", frames.len() / 2),
+        ("camera_frame_p99_ms", frames.len() * 99 / 100),
+    ] {
+        note(name, frames[at].as_secs_f64() * 1e3);
+    }
     let folder = tempfile::tempdir().unwrap();
     note("raw_fsync_us", raw_fsync(folder.path()));
     note("durable_steps_per_s_1_run", durable(folder.path(), 1, 100));
+    // Again, since a disk that others use changes from one second to the next.
+    note("raw_fsync_again_us", raw_fsync(folder.path()));
     note(
         "durable_steps_per_s_64_runs",
         durable(folder.path(), 64, 100),
