@@ -1,6 +1,6 @@
 //! What a small device links: a definition in JSON, actions, and a journal; no YAML. With the feature
-//! `sqlite` runs outlive the process, in the file that is named. Built with the profile `firmware` it
-//! is what the size in the README is measured on.
+//! `sqlite` runs outlive the process, in the file that is named. Its size:
+//! `cargo build --profile firmware -p edgeweave-flowcore --no-default-features --example device`.
 #![allow(clippy::print_stdout, reason = "an example")]
 
 use flowcore::{Engine, Journal, Runner, Timestamp, Workflow};

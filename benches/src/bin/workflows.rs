@@ -1,7 +1,6 @@
-//! Speed of `flowcore`: a chain of steps, the sensor workflow, a condition, durable steps, memory
-//! of parked runs; with `dagx` on the same chain, raw `fsync` beside the durable figures and, given the
-//! program of `peers/durable`, `duroxide` on the same durable chain.
-//! `workflows [--json] [--durable-peer PROGRAM]`
+//! Speed of `flowcore`: a chain of steps, the sensor workflow, a condition, the camera's pipeline, durable
+//! steps, memory of parked runs; with `dagx` on the same chain and raw `fsync` beside the durable figures.
+//! `workflows [--json]`
 #![allow(
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -9,8 +8,11 @@
 )]
 #![allow(clippy::disallowed_methods, reason = "measuring is reading the clock")]
 
+#[path = "../../../flowcore/examples/camera.rs"]
+#[allow(dead_code, reason = "the example has a main of its own")]
+mod camera;
+
 use std::io::Write;
-use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Parser;
@@ -36,9 +38,6 @@ struct Options {
     /// Print only the last line, which has all figures.
     #[arg(long)]
     json: bool,
-    /// The program of `peers/durable`, which is built by itself.
-    #[arg(long)]
-    durable_peer: Option<PathBuf>,
 }
 
 fn main() {
@@ -56,24 +55,22 @@ fn main() {
     note("sensor_event_p50_us", p50);
     note("sensor_event_p99_us", p99);
     note("condition_ns", condition());
+    let frames = camera::frames().unwrap();
+    for (name, at) in [
+        ("camera_frame_p50_ms", frames.len() / 2),
+        ("camera_frame_p99_ms", frames.len() * 99 / 100),
+    ] {
+        note(name, frames[at].as_secs_f64() * 1e3);
+    }
     let folder = tempfile::tempdir().unwrap();
     note("raw_fsync_us", raw_fsync(folder.path()));
     note("durable_steps_per_s_1_run", durable(folder.path(), 1, 100));
+    // Again, since a disk that others use changes from one second to the next.
+    note("raw_fsync_again_us", raw_fsync(folder.path()));
     note(
         "durable_steps_per_s_64_runs",
         durable(folder.path(), 64, 100),
     );
-    if let Some(program) = &options.durable_peer {
-        for (name, runs) in [
-            ("duroxide_durable_steps_per_s_1_run", "1"),
-            ("duroxide_durable_steps_per_s_64_runs", "64"),
-        ] {
-            let mut peer = std::process::Command::new(program);
-            let output = peer.args([runs, "100"]).arg(folder.path()).output();
-            let text = String::from_utf8(output.unwrap().stdout).unwrap();
-            note(name, text.trim().parse().unwrap());
-        }
-    }
     note("parked_run_bytes", parked());
     let (seconds, log_bytes, resident_bytes) = long_loop();
     note("loop_1m_actions_s", seconds);
