@@ -59,6 +59,11 @@ impl Known {
         }
     }
 
+    /// The digest that was last told of a document.
+    fn digest(&self, id: &str) -> Option<u32> {
+        Some(self.0.get(id)?.digest)
+    }
+
     /// Whether the peer has seen all of this, or nothing is known of it.
     pub(super) fn may_cover(&self, id: &str, context: &Context) -> bool {
         self.0.get(id).is_none_or(|has| has.context.covers(context))
@@ -81,7 +86,16 @@ struct Batch {
     wanted: HashMap<String, Context>,
     through: Option<Change>,
     /// What of the batch is in the frame on its way.
-    sent: Vec<(String, Context, u64)>,
+    sent: Vec<Sent>,
+}
+
+/// A document on its way, as it was when it was sent.
+struct Sent {
+    id: String,
+    context: Context,
+    digest: u64,
+    /// What the peer's digest was thought to be.
+    before: Option<u32>,
 }
 
 enum State {
@@ -312,9 +326,12 @@ impl Outgoing {
                         break;
                     }
                     size += found;
-                    batch
-                        .sent
-                        .push((id.clone(), document.context().clone(), digest));
+                    batch.sent.push(Sent {
+                        id: id.clone(),
+                        context: document.context().clone(),
+                        digest,
+                        before: self.known.digest(&id),
+                    });
                     changes.documents.push(Told {
                         id,
                         delta,
@@ -390,8 +407,14 @@ impl Outgoing {
     pub(super) fn acknowledged(&mut self, number: u32) -> Result<(), SyncError> {
         match std::mem::replace(&mut self.state, State::Idle) {
             State::Sent(mut batch, ..) if batch.number == number => {
-                for (id, context, digest) in batch.sent.drain(..) {
-                    self.known.note(&id, &context, digest);
+                for sent in batch.sent.drain(..) {
+                    match self.known.digest(&sent.id) {
+                        // It has told another since, which it may still have.
+                        Some(told) if sent.before != Some(told) => {
+                            self.known.extend(&sent.id, &sent.context, told);
+                        }
+                        _ => self.known.note(&sent.id, &sent.context, sent.digest),
+                    }
                 }
                 if batch.documents.is_empty() {
                     if let Some(through) = batch.through {
