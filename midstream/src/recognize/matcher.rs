@@ -60,21 +60,24 @@ impl Recognizer {
 
     /// Notes when the match in hand of a partition may be over.
     fn queue(&mut self, key: Vec<Key>) {
-        let Some(within) = self.plan.within else {
-            return;
-        };
         let Some(partition) = self.partitions.get_mut(&key) else {
             return;
         };
-        let start = partition.held(partition.start).map(|row| row.at);
-        if let Some(start) = start.filter(|_| !partition.queued) {
+        let over = self.plan.over(partition);
+        if let Some(over) = over.filter(|_| !partition.queued) {
             partition.queued = true;
-            self.due.push(Reverse((start.saturating_add(within), key)));
+            self.due.push(Reverse((over, key)));
         }
     }
 }
 
 impl Plan {
+    /// When the match in hand is over by time.
+    fn over(&self, partition: &Partition) -> Option<i64> {
+        let start = partition.held(partition.start)?;
+        Some(start.at.saturating_add(self.within?))
+    }
+
     /// Goes on with the match in hand, and with those after it, as far as the rows allow. `last`: none come any
     /// more; `now`: none come before.
     fn advance(
@@ -104,10 +107,7 @@ impl Plan {
                     Behind::Rows,
                 );
             }
-            let over = self.within.and_then(|within| {
-                let start = partition.held(partition.start)?;
-                Some(start.at.saturating_add(within))
-            });
+            let over = self.over(partition);
             while !partition.ways.is_empty() && partition.next < end {
                 if partition.next + self.ahead >= end && !last {
                     return dropped;
@@ -269,12 +269,15 @@ impl Operator for Recognizer {
             if *due >= now {
                 return;
             }
-            let Some(Reverse((_, key))) = self.due.pop() else {
+            let Some(Reverse((due, key))) = self.due.pop() else {
                 return;
             };
             if let Some(partition) = self.partitions.get_mut(&key) {
                 partition.queued = false;
-                self.dropped += self.plan.advance(&key, partition, now, false, out);
+                // What it was queued for may be told by now; it then waits anew, in its order.
+                if self.plan.over(partition) == Some(due) {
+                    self.dropped += self.plan.advance(&key, partition, now, false, out);
+                }
                 self.queue(key);
             }
         }

@@ -108,7 +108,8 @@ pub(crate) fn parse_at(text: &str, name: &str, from: (usize, usize)) -> Result<R
         return Err(syntax(from, cause));
     }
     let dialect = GenericDialect {};
-    let tokens = Tokenizer::new(&dialect, text)
+    let text = with_end_signs(text);
+    let tokens = Tokenizer::new(&dialect, &text)
         .tokenize_with_location()
         .map_err(|error| {
             syntax(
@@ -143,6 +144,25 @@ pub(crate) fn parse_at(text: &str, name: &str, from: (usize, usize)) -> Result<R
             }
         }
     })
+}
+
+/// Stands for `$`, which tokens of SQL take for a part of a name or the begin of a quote. Of one character as well, so
+/// that places of errors stay.
+const END_SIGN: char = '\u{e000}';
+
+/// The text with [`END_SIGN`] for each `$` outside of quotes.
+fn with_end_signs(text: &str) -> String {
+    let mut quote = None;
+    let sign = |c: char| {
+        match quote {
+            None if matches!(c, '\'' | '"' | '`') => quote = Some(c),
+            None if c == '$' => return END_SIGN,
+            Some(open) if open == c => quote = None,
+            _ => {}
+        }
+        c
+    };
+    text.chars().map(sign).collect()
 }
 
 /// Makes `FINAL LAST(` one name, since the parser of expressions does not know it.
