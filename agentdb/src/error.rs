@@ -192,6 +192,18 @@ pub enum Error {
         /// How large it may be.
         limit: usize,
     },
+    /// A document has grown beyond what could be read back. Nothing of the transaction was kept.
+    #[error(
+        "document `{agent}` would take {found} bytes, at most {limit} are allowed; nothing of the transaction was kept: divide it among several documents"
+    )]
+    DocumentTooLarge {
+        /// Which document.
+        agent: String,
+        /// How many bytes.
+        found: usize,
+        /// How many it may take.
+        limit: usize,
+    },
     /// A query cannot be read.
     #[error("query, column {column}: {cause}")]
     Query {

@@ -54,6 +54,7 @@ mod error;
 pub mod expr;
 mod graph;
 pub mod journal;
+mod numbers;
 mod plan;
 #[cfg(feature = "remote")]
 pub mod remote;

@@ -55,15 +55,23 @@ impl Aggregates {
 
     /// Adds the numbers of another. Constant time.
     pub fn merge(&mut self, other: &Self) {
-        self.nan += other.nan;
         if other.count == 0 {
+            self.nan += other.nan;
             return;
         }
         let (n, m) = (self.count as f64, other.count as f64);
         let off = other.mean - self.mean;
-        self.spread += other.spread + off * off * n * m / (n + m);
-        self.mean += off * m / (n + m);
+        // One division: the time of a merge is that of its divisions.
+        let part = m / (n + m);
+        self.spread += other.spread + off * off * n * part;
+        self.mean += off * part;
+        self.merge_outline(other);
+    }
+
+    /// Adds the numbers of another as far as count, sum and extremes go; the deviation means nothing afterwards.
+    pub(crate) fn merge_outline(&mut self, other: &Self) {
         self.count += other.count;
+        self.nan += other.nan;
         self.sum += other.sum;
         self.min = self.min.min(other.min);
         self.max = self.max.max(other.max);

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 use crate::error::{Error, Result};
 use crate::event::{Event, FieldType, Schema, Value, ValueRef};
 use crate::time::Timestamp;
@@ -62,7 +64,7 @@ impl Column {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
     pub(crate) source: Arc<str>,
-    name: String,
+    name: Arc<str>,
     pub(crate) at: Vec<Timestamp>,
     pub(crate) columns: Vec<Column>,
 }
@@ -108,7 +110,7 @@ impl Batch {
         }
         Ok(Self {
             source: schema.shared_name().clone(),
-            name: name.to_owned(),
+            name: name.into(),
             at,
             columns,
         })
@@ -139,7 +141,54 @@ impl Batch {
     }
 
     fn id(&self, row: usize) -> Arc<str> {
-        format!("{}/{row}", self.name).into()
+        id_of_row(&self.name, row)
+    }
+}
+
+fn id_of_row(batch: &str, row: usize) -> Arc<str> {
+    format!("{batch}/{row}").into()
+}
+
+/// An event's id. That of a row is made into text only where it is told: most rows that a pattern keeps never are.
+#[derive(Clone, Debug)]
+pub(crate) enum EventId {
+    Text(Arc<str>),
+    /// The batch's name and the row's number.
+    Row(Arc<str>, usize),
+}
+
+impl EventId {
+    pub fn text(&self) -> Arc<str> {
+        match self {
+            Self::Text(id) => id.clone(),
+            Self::Row(batch, row) => id_of_row(batch, *row),
+        }
+    }
+
+    /// Bytes of the text.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Text(id) => id.len(),
+            Self::Row(batch, row) => batch.len() + 2 + row.checked_ilog10().unwrap_or(0) as usize,
+        }
+    }
+}
+
+impl Default for EventId {
+    fn default() -> Self {
+        Self::Text(Arc::default())
+    }
+}
+
+impl Serialize for EventId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text())
+    }
+}
+
+impl<'de> Deserialize<'de> for EventId {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
+        Arc::deserialize(from).map(Self::Text)
     }
 }
 
@@ -169,6 +218,28 @@ impl<'a> Row<'a> {
         match self {
             Self::Event(event) => event.id.clone(),
             Self::Batch(batch, row) => batch.id(row),
+        }
+    }
+
+    /// The id, not yet as text.
+    pub fn event_id(self) -> EventId {
+        match self {
+            Self::Event(event) => EventId::Text(event.id.clone()),
+            Self::Batch(batch, row) => EventId::Row(batch.name.clone(), row),
+        }
+    }
+
+    /// The text of a field and its code in the batch's dictionary.
+    pub fn code(self, field: usize) -> Option<(&'a Arc<str>, u32)> {
+        match self {
+            Self::Batch(batch, row) => match batch.columns.get(field)? {
+                Column::Text { dictionary, codes } => {
+                    let code = *codes.get(row)?;
+                    Some((dictionary.get(code as usize)?, code))
+                }
+                _ => None,
+            },
+            Self::Event(_) => None,
         }
     }
 

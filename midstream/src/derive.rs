@@ -1,12 +1,12 @@
-//! What is added to events before the rules see them: the fields of a table's row, and values in standard
-//! deviations.
+//! What is added to events before the rules see them: the fields of a table's row, values in standard
+//! deviations, and keys of several fields.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::event::{Event, FieldType, Schema, Value};
-use crate::key::Key;
+use crate::key::{Key, tuple};
 use crate::language::Standardize;
 use crate::standardize::Standardizer;
 use crate::table::Table;
@@ -36,6 +36,8 @@ enum What {
         statement: Standardize,
         learnt: HashMap<Key, Standardizer>,
     },
+    /// A key of several fields, as one.
+    Tuple { fields: Vec<usize> },
 }
 
 impl Derive {
@@ -87,6 +89,17 @@ impl Derive {
         })
     }
 
+    /// Adds a key of several fields to a source's schema, behind all fields.
+    pub fn tuple(schema: &mut Schema, name: &str, fields: &[&str]) -> Result<Self> {
+        let fields = fields.iter().map(|field| schema.index(field));
+        let fields = fields.collect::<Result<Vec<_>>>()?;
+        Ok(Self {
+            begin: schema.add_tuple(name),
+            source: schema.shared_name().clone(),
+            what: What::Tuple { fields },
+        })
+    }
+
     /// What was learnt, for a snapshot.
     pub fn save(&self) -> Vec<(Key, Standardizer)> {
         let What::Standard { learnt, .. } = &self.what else {
@@ -128,6 +141,13 @@ impl Derive {
                     .values
                     .extend(row.iter().flat_map(|row| row.iter().cloned()));
                 event.values.resize(self.begin + *fields, None);
+            }
+            What::Tuple { fields } => {
+                // Where one is missing there is no key.
+                let values = fields.iter().map(|field| event.value(*field));
+                let values: Option<Vec<&Value>> = values.collect();
+                let key = values.map(|values| tuple(values.into_iter()));
+                event.values.push(key);
             }
             What::Standard {
                 fields,

@@ -153,6 +153,9 @@ impl From<&str> for Value {
 pub struct Schema {
     name: Arc<str>,
     fields: Vec<(String, FieldType)>,
+    /// Keys of several fields, behind the fields: an engine fills them in, and no one else sees them.
+    #[serde(skip)]
+    tuples: Vec<String>,
 }
 
 impl Schema {
@@ -161,6 +164,7 @@ impl Schema {
         Self {
             name: name.into(),
             fields: Vec::new(),
+            tuples: Vec::new(),
         }
     }
 
@@ -193,9 +197,14 @@ impl Schema {
     /// # Errors
     /// [`Error::UnknownField`], with the fields that there are.
     pub fn index(&self, field: &str) -> Result<usize> {
+        let tuple = || {
+            let place = self.tuples.iter().position(|known| known == field)?;
+            Some(self.fields.len() + place)
+        };
         self.fields
             .iter()
             .position(|(known, _)| known == field)
+            .or_else(tuple)
             .ok_or_else(|| Error::UnknownField {
                 source_name: self.name.to_string(),
                 field: field.to_owned(),
@@ -206,6 +215,12 @@ impl Schema {
                     .collect::<Vec<_>>()
                     .join(", "),
             })
+    }
+
+    /// Adds a key of several fields behind all others; its place.
+    pub(crate) fn add_tuple(&mut self, name: &str) -> usize {
+        self.tuples.push(name.to_owned());
+        self.fields.len() + self.tuples.len() - 1
     }
 
     /// An event of this source with the given fields; absent fields are missing, and no predicate on them

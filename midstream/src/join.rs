@@ -70,6 +70,13 @@ impl JoinRule {
         self
     }
 
+    /// Several fields by whose values together the events are told apart; a key is told as `north, 3`.
+    #[must_use]
+    pub fn keys(mut self, fields: &[&str]) -> Self {
+        self.key = Some(crate::key::key_name(fields));
+        self
+    }
+
     /// Only if this holds for the events together.
     #[must_use]
     pub fn filter(mut self, predicate: Predicate) -> Self {

@@ -8,6 +8,37 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::event::{Value, ValueRef};
 
+/// Stands between the names of a key of several fields.
+const BETWEEN: char = '\u{1f}';
+
+/// The name of a key of these fields: of one, its own.
+pub(crate) fn key_name(fields: &[&str]) -> String {
+    fields.join(&BETWEEN.to_string())
+}
+
+/// The fields of a key, where there are several.
+pub(crate) fn fields_of(key: &str) -> Option<Vec<&str>> {
+    key.contains(BETWEEN).then(|| key.split(BETWEEN).collect())
+}
+
+/// Several values as one text, as it is told: `north, 3`. A comma within a value is written `\,`, so that no two lists
+/// of values read alike.
+pub(crate) fn tuple<'a>(values: impl Iterator<Item = &'a Value>) -> Value {
+    let mut text = String::new();
+    for (place, value) in values.enumerate() {
+        if place > 0 {
+            text.push_str(", ");
+        }
+        let value = value.to_string();
+        if value.contains([',', '\\']) {
+            text.push_str(&value.replace('\\', "\\\\").replace(',', "\\,"));
+        } else {
+            text.push_str(&value);
+        }
+    }
+    Value::Text(text.into())
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Key {
     None,
@@ -32,7 +63,9 @@ impl Key {
     pub fn is(&self, value: Option<ValueRef<'_>>) -> bool {
         match (self, value) {
             (Self::None, None) => true,
-            (Self::Text(key), Some(ValueRef::Text(value))) => key == value,
+            (Self::Text(key), Some(ValueRef::Text(value))) => {
+                Arc::ptr_eq(key, value) || key == value
+            }
             (Self::Int(key), Some(ValueRef::Int(value))) => *key == value,
             (Self::Bool(key), Some(ValueRef::Bool(value))) => *key == value,
             (Self::Float(key), Some(ValueRef::Float(value))) => *key == (value + 0.0).to_bits(),
@@ -69,6 +102,9 @@ pub(crate) struct KeyTable<T> {
     places: HashTable<u32>,
     entries: Vec<Entry<T>>,
     free: Vec<u32>,
+    /// Where the texts of a batch's dictionary were last found, by their code. Only a hint: the key there says whether
+    /// it is the one.
+    hints: Vec<u32>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -86,6 +122,7 @@ impl<T> Default for KeyTable<T> {
             places: HashTable::new(),
             entries: Vec::new(),
             free: Vec::new(),
+            hints: Vec::new(),
         }
     }
 }
@@ -113,6 +150,25 @@ impl<T: Default> KeyTable<T> {
     pub fn find(&self, value: Option<ValueRef<'_>>, hash: u64) -> Option<u32> {
         let same = |place: &u32| self.entries[*place as usize].key.is(value);
         self.places.find(hash, same).copied()
+    }
+
+    /// The place of the text with this code in a batch's dictionary. Batches of one source share their texts as a
+    /// rule, so that nothing is hashed or compared for one that was found before.
+    pub fn find_code(&mut self, text: &Arc<str>, code: u32) -> Option<u32> {
+        let hint = self.hints.get(code as usize).copied();
+        if let Some(place) = hint
+            && let Some(entry) = self.entries.get(place as usize)
+            && matches!(&entry.key, Key::Text(known) if Arc::ptr_eq(known, text))
+        {
+            return hint;
+        }
+        let value = Some(ValueRef::Text(text));
+        let place = self.find(value, self.hash(value))?;
+        if self.hints.len() <= code as usize {
+            self.hints.resize(code as usize + 1, u32::MAX);
+        }
+        self.hints[code as usize] = place;
+        Some(place)
     }
 
     /// Adds a key that is not there. Its value is a new one, or what a removed key left.

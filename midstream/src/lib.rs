@@ -58,6 +58,7 @@ pub mod agent;
 mod aggregate;
 pub mod backpressure;
 mod batch;
+mod builder;
 pub mod decode;
 mod dedup;
 #[cfg(feature = "deploy")]
@@ -99,7 +100,8 @@ mod window;
 
 pub use aggregate::{Aggregate, Aggregates};
 pub use batch::{Batch, Column};
-pub use engine::{Engine, EngineBuilder, HELD_MAX, IDS_MAX};
+pub use builder::EngineBuilder;
+pub use engine::{Engine, HELD_MAX, IDS_MAX};
 pub use error::{Error, Result};
 pub use event::{EVENT_ID_BYTES_MAX, Event, FieldType, Schema, Value};
 pub use expression::{Expr, aggregate, avg, count, earlier, field, max, min, sum};

@@ -98,6 +98,19 @@ impl Rule {
         JoinRule::new(name, source)
     }
 
+    /// The key by which it tells events apart.
+    pub(crate) fn key(&self) -> Option<&str> {
+        match self {
+            Self::Select(rule) => rule.key.as_deref(),
+            Self::Window(rule) => rule.key.as_deref(),
+            Self::Join(rule) => rule.key.as_deref(),
+            Self::Sequence(rule) => rule.key.as_deref(),
+            Self::Pattern(rule) => rule.key.as_deref(),
+            #[cfg(feature = "sql")]
+            Self::Recognize(_) => None,
+        }
+    }
+
     /// The sources that the rule reads, each once.
     pub fn sources(&self) -> Vec<&str> {
         let mut found = match self {
@@ -152,6 +165,13 @@ impl SequenceRule {
     #[must_use]
     pub fn key(mut self, field: &str) -> Self {
         self.key = Some(field.to_owned());
+        self
+    }
+
+    /// Several fields by whose values together the events are told apart; a key is told as `north, 3`.
+    #[must_use]
+    pub fn keys(mut self, fields: &[&str]) -> Self {
+        self.key = Some(crate::key::key_name(fields));
         self
     }
 
@@ -287,6 +307,13 @@ impl WindowRule {
     #[must_use]
     pub fn key(mut self, field: &str) -> Self {
         self.key = Some(field.to_owned());
+        self
+    }
+
+    /// Several fields by whose values together the events are told apart; a key is told as `north, 3`.
+    #[must_use]
+    pub fn keys(mut self, fields: &[&str]) -> Self {
+        self.key = Some(crate::key::key_name(fields));
         self
     }
 

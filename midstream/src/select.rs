@@ -54,6 +54,13 @@ impl SelectRule {
         self
     }
 
+    /// Several fields by whose values together the latest values are told apart; a key is told as `north, 3`.
+    #[must_use]
+    pub fn keys(mut self, fields: &[&str]) -> Self {
+        self.key = Some(crate::key::key_name(fields));
+        self
+    }
+
     /// Only if this holds.
     #[must_use]
     pub fn filter(mut self, predicate: Predicate) -> Self {

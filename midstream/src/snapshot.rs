@@ -12,9 +12,10 @@ use serde::de::{DeserializeSeed, SeqAccess, Visitor};
 use serde::ser::SerializeTuple;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::builder::EngineBuilder;
 use crate::dedup::Dedup;
 use crate::derive::Derive;
-use crate::engine::{Engine, EngineBuilder, HELD_MAX};
+use crate::engine::{Engine, HELD_MAX};
 use crate::error::{Error, Result};
 use crate::event::{EVENT_ID_BYTES_MAX, Event, Value};
 use crate::key::Key;
@@ -28,18 +29,18 @@ use crate::time::Timestamp;
 use crate::watermark::SavedClocks;
 
 /// Magic and version.
-const MAGIC: [u8; 8] = *b"MSSNAP\0\x01";
+const MAGIC: [u8; 8] = *b"MSSNAP\0\x02";
 const SUM_BYTES: usize = 4;
 
 /// What is kept besides ids.
 #[derive(Debug, Serialize, Deserialize)]
-struct Saved {
+struct Saved<H> {
     newest: Option<Timestamp>,
     watermark: Timestamp,
     arrived: u64,
     metrics: Metrics,
     ids_forgotten: u64,
-    held: Vec<Held>,
+    held: H,
     rules: BTreeMap<String, SavedRule>,
     clocks: SavedClocks,
     tables: BTreeMap<String, SavedTable>,
@@ -50,14 +51,31 @@ struct Saved {
     told: BTreeMap<Arc<str>, u64>,
 }
 
-/// An event that waits for the watermark.
+/// An event that waits for the watermark: with references to write it, with values to read it.
 #[derive(Debug, Serialize, Deserialize)]
-struct Held {
+struct Held<T, V> {
     arrived: u64,
-    source: Arc<str>,
-    id: Arc<str>,
+    source: T,
+    id: T,
     at: Timestamp,
-    values: Vec<Option<Value>>,
+    values: V,
+}
+
+type SavedHeld = Held<Arc<str>, Vec<Option<Value>>>;
+
+/// Events that wait, written as they lie, without a copy.
+struct Waiting<'a>(&'a BTreeMap<(Timestamp, u64), Event>);
+
+impl Serialize for Waiting<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(|((_, arrived), event)| Held {
+            arrived: *arrived,
+            source: &*event.source,
+            id: &*event.id,
+            at: event.at,
+            values: &event.values,
+        }))
+    }
 }
 
 /// A rule's state, which it alone can read.
@@ -107,7 +125,7 @@ impl<W: Write> Write for Summing<W> {
 }
 
 /// The ids, then the rest: ids are written as they lie, without a copy.
-struct Whole<'a>(&'a Dedup, &'a Saved);
+struct Whole<'a>(&'a Dedup, &'a Saved<Waiting<'a>>);
 
 struct Ids<'a>(&'a Dedup);
 
@@ -140,13 +158,16 @@ impl<'de> DeserializeSeed<'de> for ReadingIds<'_> {
 }
 
 impl<'de> Visitor<'de> for Reading<'_> {
-    type Value = Saved;
+    type Value = Saved<Vec<SavedHeld>>;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("ids and state")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> std::result::Result<Saved, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(
+        self,
+        mut seq: A,
+    ) -> std::result::Result<Self::Value, A::Error> {
         use serde::de::Error as _;
         let torn = || A::Error::custom("it is torn");
         seq.next_element_seed(ReadingIds(self.0))?
@@ -159,17 +180,8 @@ impl Engine {
     /// Writes all that the engine holds. Linear in it; ids are not copied.
     ///
     /// # Errors
-    /// [`Error::Io`], [`Error::Full`] where it cannot be written; [`Error::Rule`] for a rule of `MATCH_RECOGNIZE`, whose
-    /// state has no form on disk.
+    /// [`Error::Io`], [`Error::Full`] where it cannot be written.
     pub fn snapshot(&self, out: impl Write) -> Result<()> {
-        let held = self.held.iter();
-        let held = held.map(|((_, arrived), event)| Held {
-            arrived: *arrived,
-            source: event.source.clone(),
-            id: event.id.clone(),
-            at: event.at,
-            values: event.values.clone(),
-        });
         let mut rules = BTreeMap::new();
         // Other tables are the plan's.
         let tables = self.tables.iter();
@@ -189,7 +201,7 @@ impl Engine {
             arrived: self.arrived,
             metrics: self.metrics.clone(),
             ids_forgotten: self.dedup.forgotten,
-            held: held.collect(),
+            held: Waiting(&self.held),
             rules,
             clocks: self.clocks.save(),
             tables: tables

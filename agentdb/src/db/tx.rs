@@ -9,7 +9,7 @@ use super::open::note_incarnation;
 use super::writer::{Group, Writer};
 use super::{AgentDb, Change, RECORD_BYTES_MAX, check_id, decode};
 use crate::causal::{Context, ReplicaId, Stamp};
-use crate::document::{Document, Edit, Joined};
+use crate::document::{DOCUMENT_BYTES_MAX, Document, Edit, Joined};
 use crate::error::{Error, Result};
 use crate::event::{EVENT_BYTES_MAX, Origin, Priority, Sequence, StoredEvent, SyncStatus};
 use crate::offline::Account;
@@ -446,7 +446,7 @@ impl<'db> Tx<'db> {
     /// [`Durability`](crate::Durability) tells.
     ///
     /// # Errors
-    /// [`Error::Store`], [`Error::DiskFull`], [`Error::GroupLost`]: nothing was kept;
+    /// [`Error::Store`], [`Error::DiskFull`], [`Error::GroupLost`], [`Error::DocumentTooLarge`]: nothing was kept;
     /// [`Error::Poisoned`].
     pub fn commit(self) -> Result<Change> {
         let db = self.db;
@@ -493,10 +493,18 @@ impl<'db> Tx<'db> {
             batch.unindexed.extend(gone.into_iter().map(entry));
             batch.indexed.extend(new.into_iter().map(entry));
             changed += 1;
+            let crdt = open.document.encode_stored();
+            if crdt.len() > DOCUMENT_BYTES_MAX {
+                return Err(Error::DocumentTooLarge {
+                    agent: id,
+                    found: crdt.len(),
+                    limit: DOCUMENT_BYTES_MAX,
+                });
+            }
             batch.documents.push(DocumentRow {
                 schema: schema.name().to_owned(),
                 state: state.to_string(),
-                crdt: open.document.encode_stored(),
+                crdt,
                 version: open.version + 1,
                 at: self.now,
                 changed,

@@ -104,6 +104,27 @@ pub enum SyncError {
     /// The peer refused what was sent to it.
     #[error("the peer refused: {0}")]
     Refused(String),
+    /// What the peer lacks of a document does not fit a frame. It is left out; everything else goes on.
+    #[error(
+        "document `{agent}` is not sent: what the peer lacks of it takes {found} bytes, a frame holds {limit}; divide it among several documents"
+    )]
+    DocumentTooLarge {
+        /// Which document.
+        agent: String,
+        /// How many bytes the delta takes.
+        found: usize,
+        /// How many it may take.
+        limit: usize,
+    },
+    /// The peer does not take a document, for the reason that it has told in [`SyncError::Refused`] before. It is
+    /// left out until it changes or the next link finds that it differs; everything else goes on.
+    #[error(
+        "the peer refused document `{agent}`, which is left out; mend what it told, and it is sent again with its next change or link"
+    )]
+    DocumentRefused {
+        /// Which document.
+        agent: String,
+    },
     /// The store failed, or refused what the peer sent.
     #[error(transparent)]
     Store(#[from] crate::Error),

@@ -24,6 +24,12 @@ impl Flight {
         }
     }
 
+    /// One whose body went out already, within another message.
+    pub(super) fn sent(kind: Kind, body: Vec<u8>, now: Timestamp) -> Self {
+        let sent = Some(now);
+        Self { kind, body, sent }
+    }
+
     /// The message when it is due: not sent yet, or not answered for `retry`.
     pub(super) fn due(&mut self, now: Timestamp, retry: Duration) -> Option<Message> {
         let waits = self

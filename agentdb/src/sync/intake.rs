@@ -2,6 +2,7 @@
 
 use super::endpoint::{Endpoint, digest_of};
 use super::error::SyncError;
+use super::ledger::Unfit;
 use super::message::{Changes, Events, Offer, Told, Want};
 use super::outgoing::{Known, Outgoing};
 use crate::Context;
@@ -59,7 +60,8 @@ impl Intake {
         })
     }
 
-    /// Joins deltas, and notes up to where the peer's changes are here, in one transaction.
+    /// Joins deltas, and notes up to where the peer's changes are here, in one transaction; or tells which
+    /// document stands in the way.
     pub(super) fn changes(
         &mut self,
         endpoint: &mut Endpoint,
@@ -67,11 +69,14 @@ impl Intake {
         changes: &Changes,
         outgoing: &mut Outgoing,
         now: Timestamp,
-    ) -> Result<(), SyncError> {
+    ) -> Result<Option<Unfit>, SyncError> {
         if changes.number <= self.committed {
-            return Ok(());
+            return Ok(None);
         }
-        endpoint.join(from, changes, now)?;
+        let unfit = endpoint.join(from, changes, now)?;
+        if unfit.is_some() {
+            return Ok(unfit);
+        }
         self.committed = changes.number;
         self.documents_received += changes.documents.len() as u64;
         for Told { id, delta, digest } in &changes.documents {
@@ -82,11 +87,11 @@ impl Intake {
                     outgoing.known.note(id, document.context(), mine);
                     outgoing.agrees(id);
                 } else if outgoing.known.may_cover(id, document.context()) {
-                    outgoing.differs(id);
+                    outgoing.differs(id, [mine as u32, *digest]);
                 }
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Stages a part of a batch of events; commits it with the last. False for a part that does not come

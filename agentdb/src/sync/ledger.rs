@@ -3,6 +3,7 @@
 use super::endpoint::{Endpoint, Role};
 use super::error::SyncError;
 use super::message::{Carried, Changes, Events};
+use crate::Error;
 use crate::bytes::{Malformed, Reader, put};
 use crate::causal::ReplicaId;
 use crate::db::Change;
@@ -22,6 +23,25 @@ fn read(bytes: &[u8]) -> Result<(u32, Change), Malformed> {
     Ok((reader.small()?, Change::new(reader.number()?.cast_signed())))
 }
 
+/// A document that this store does not take.
+pub(super) struct Unfit {
+    /// Its place in the frame.
+    pub(super) place: usize,
+    pub(super) cause: Error,
+}
+
+/// Whether an error would meet any other document too.
+fn is_of_the_store(cause: &Error) -> bool {
+    matches!(
+        cause,
+        Error::Open { .. }
+            | Error::Store(_)
+            | Error::DiskFull
+            | Error::GroupLost { .. }
+            | Error::Poisoned { .. }
+    )
+}
+
 impl Endpoint {
     /// Up to which of a peer's changes everything is here; none when nothing of this life of its file.
     pub(super) fn received(&self, peer: ReplicaId) -> Result<Option<Change>, SyncError> {
@@ -29,7 +49,7 @@ impl Endpoint {
             return Ok(None);
         };
         let (life, through) = read(&bytes).map_err(|Malformed { cause, .. }| {
-            SyncError::Store(crate::Error::Damaged {
+            SyncError::Store(Error::Damaged {
                 agent: format!("{RECEIVED}/{}", peer.get()),
                 cause: cause.to_owned(),
             })
@@ -37,17 +57,22 @@ impl Endpoint {
         Ok((life == peer.incarnation()).then_some(through))
     }
 
-    /// Joins deltas of a peer and notes up to where its changes are here: all, or nothing.
+    /// Joins deltas of a peer and notes up to where its changes are here: all, or nothing. Where one document
+    /// alone is not to be had, which one, and why.
     pub(super) fn join(
         &mut self,
         peer: ReplicaId,
         changes: &Changes,
         now: Timestamp,
-    ) -> Result<(), SyncError> {
+    ) -> Result<Option<Unfit>, SyncError> {
         let before = self.received(peer)?;
         let mut tx = self.db_mut().begin(now)?;
-        for told in &changes.documents {
-            tx.merge(&told.id, &told.delta)?;
+        for (place, told) in changes.documents.iter().enumerate() {
+            match tx.merge(&told.id, &told.delta) {
+                Ok(_) => {}
+                Err(cause) if is_of_the_store(&cause) => return Err(cause.into()),
+                Err(cause) => return Ok(Some(Unfit { place, cause })),
+            }
         }
         if let Some(through) = changes.through.filter(|through| before < Some(*through)) {
             let mut value = Vec::new();
@@ -55,8 +80,17 @@ impl Endpoint {
             put(&mut value, through.get().cast_unsigned());
             tx.put_record(RECEIVED, &key(peer.get()), &value)?;
         }
-        tx.commit()?;
-        self.settle()
+        let committed = tx.commit();
+        if let Err(Error::DocumentTooLarge { agent, .. }) = &committed {
+            let place = changes.documents.iter().position(|told| told.id == *agent);
+            if let (Some(place), Err(cause)) = (place, committed) {
+                return Ok(Some(Unfit { place, cause }));
+            }
+        } else {
+            committed?;
+        }
+        self.settle()?;
+        Ok(None)
     }
 
     /// The oldest events of a lane that wait for the parent.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::SyncError;
 use super::frame::FRAME_BYTES_MAX;
-use super::ranges::Entry;
+use super::ranges::{Entry, are_apart};
 use crate::bytes::{Malformed, Reader, put, put_bytes, put_signed};
 use crate::causal::{COUNT_MAX, Context, ReplicaId};
 use crate::db::{Change, ID_BYTES_MAX};
@@ -45,6 +45,8 @@ pub(super) struct Resume {
     pub(super) holds: u8,
     /// Whether the speaker has heard the other's.
     pub(super) heard: u8,
+    /// The first question of a side that knows already that it will ask where documents differ.
+    pub(super) question: Option<Ranges>,
 }
 
 /// One step of finding differences, or the answer to it.
@@ -253,6 +255,9 @@ impl Resume {
         let mut out = Vec::new();
         put_change(&mut out, self.received);
         out.extend_from_slice(&[self.holds, self.heard]);
+        if let Some(question) = &self.question {
+            question.put(&mut out);
+        }
         out
     }
 
@@ -262,35 +267,49 @@ impl Resume {
                 received: read_change(reader)?,
                 holds: reader.byte()?,
                 heard: reader.byte()?,
+                question: match reader.left() {
+                    0 => None,
+                    _ => Some(Ranges::read(reader)?),
+                },
             })
         })
     }
 }
 
 impl Ranges {
+    fn put(&self, out: &mut Vec<u8>) {
+        put(out, u64::from(self.number));
+        out.push(self.last);
+        put_count(out, self.entries.len());
+        for entry in &self.entries {
+            entry.encode(out);
+        }
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, SyncError> {
+        let number = reader.small()?;
+        let last = reader.byte()?;
+        let count = items(reader, 2)?;
+        let entries = (0..count).map(|_| Entry::decode(reader));
+        let entries: Vec<Entry> = entries.collect::<Result<_, _>>()?;
+        if !are_apart(&entries) {
+            return Err(reader.wrong("two of its ranges overlap"));
+        }
+        Ok(Self {
+            number,
+            entries,
+            last,
+        })
+    }
+
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
-        put(&mut out, u64::from(self.number));
-        out.push(self.last);
-        put_count(&mut out, self.entries.len());
-        for entry in &self.entries {
-            entry.encode(&mut out);
-        }
+        self.put(&mut out);
         out
     }
 
     pub(super) fn decode(body: &[u8]) -> Result<Self, SyncError> {
-        whole(body, |reader| {
-            let number = reader.small()?;
-            let last = reader.byte()?;
-            let count = items(reader, 2)?;
-            let entries = (0..count).map(|_| Entry::decode(reader));
-            Ok(Self {
-                number,
-                entries: entries.collect::<Result<_, _>>()?,
-                last,
-            })
-        })
+        whole(body, Self::read)
     }
 }
 

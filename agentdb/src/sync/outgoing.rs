@@ -10,7 +10,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use super::endpoint::{Endpoint, digest_of};
 use super::error::SyncError;
 use super::flight::{Flight, Message};
-use super::frame::Kind;
+use super::frame::{FRAME_BYTES_MAX, Kind};
 use super::message::{Changes, Offer, Told, Want};
 use crate::Context;
 use crate::db::Change;
@@ -21,6 +21,8 @@ use crate::time::Timestamp;
 const BATCH_DOCUMENTS_MAX: usize = 256;
 /// A frame is closed when its documents reach this size.
 const FRAME_BYTES_USUAL: usize = 256 << 10;
+/// So much of a frame is its envelope, and what of a body is not documents.
+const ENVELOPE_BYTES_MAX: usize = 1 << 10;
 /// So often a document that both hold otherwise is offered again; joins make them the same at once, unless one
 /// side is broken.
 const MENDED_MAX: u32 = 3;
@@ -87,7 +89,7 @@ enum State {
     /// Waits to know what the peer has.
     Offered(Batch, Vec<String>, Flight),
     /// Waits for an acknowledgement.
-    Sent(Batch, Flight),
+    Sent(Batch, Changes, Flight),
 }
 
 pub(super) struct Outgoing {
@@ -99,8 +101,8 @@ pub(super) struct Outgoing {
     listed: Option<(VecDeque<String>, Change)>,
     /// Documents that the peer holds otherwise although it has seen the same.
     again: BTreeSet<String>,
-    /// How often each of those was offered again.
-    mended: HashMap<String, u32>,
+    /// How each of those was here and there, and how often it was offered again since.
+    mended: HashMap<String, ([u32; 2], u32)>,
     #[cfg(feature = "simulation")]
     pub(super) forgets_removals: bool,
     state: State,
@@ -108,6 +110,9 @@ pub(super) struct Outgoing {
     /// When the oldest change that was not sent yet was noticed.
     noticed: Option<Timestamp>,
     pub(super) known: Known,
+    /// What is still to be told of documents that the peer does not get.
+    pub(super) left_out: VecDeque<SyncError>,
+    pub(super) documents_left_out: u64,
     pub(super) documents_sent: u64,
     pub(super) offers_sent: u64,
     pub(super) unmended: u64,
@@ -128,6 +133,8 @@ impl Outgoing {
             number: 0,
             noticed: None,
             known: Known::default(),
+            left_out: VecDeque::new(),
+            documents_left_out: 0,
             documents_sent: 0,
             offers_sent: 0,
             unmended: 0,
@@ -135,9 +142,12 @@ impl Outgoing {
     }
 
     /// The peer told a document that is joined by now, and holds it otherwise: it is offered to it, unless that
-    /// was of no use before.
-    pub(super) fn differs(&mut self, id: &str) {
-        let times = self.mended.entry(id.to_owned()).or_default();
+    /// was of no use before and both are still as they were. Digests are those of here and there.
+    pub(super) fn differs(&mut self, id: &str, digests: [u32; 2]) {
+        let (before, times) = self.mended.entry(id.to_owned()).or_default();
+        if *before != digests {
+            (*before, *times) = (digests, 0);
+        }
         *times += 1;
         match *times {
             1..=MENDED_MAX => drop(self.again.insert(id.to_owned())),
@@ -176,7 +186,7 @@ impl Outgoing {
         let retry = endpoint.options().pace.retry;
         Ok(match &mut self.state {
             State::Idle => None,
-            State::Offered(_, _, flight) | State::Sent(_, flight) => flight.due(now, retry),
+            State::Offered(_, _, flight) | State::Sent(_, _, flight) => flight.due(now, retry),
         })
     }
 
@@ -272,10 +282,10 @@ impl Outgoing {
         while size < FRAME_BYTES_USUAL
             && let Some((id, document, digest)) = batch.documents.pop_front()
         {
-            let delta = match (batch.wanted.remove(&id), self.known.0.get(&id)) {
+            let delta = match (batch.wanted.get(&id), self.known.0.get(&id)) {
                 // Where it has seen the same and holds it otherwise, only the whole document can mend it.
-                (Some(has), _) if has == *document.context() => Some(document.clone()),
-                (Some(has), _) => document.delta(&has),
+                (Some(has), _) if has == document.context() => Some(document.clone()),
+                (Some(has), _) => document.delta(has),
                 (None, Some(has)) => document.delta(&has.context),
                 // It was offered and not wanted: the peer has the same.
                 (None, None) => None,
@@ -287,7 +297,21 @@ impl Outgoing {
             };
             match delta {
                 Some(delta) => {
-                    size += id.len() + delta.encode().len();
+                    let found = id.len() + delta.encode().len();
+                    let limit = FRAME_BYTES_MAX - ENVELOPE_BYTES_MAX;
+                    if found > limit {
+                        self.leave_out(SyncError::DocumentTooLarge {
+                            agent: id,
+                            found,
+                            limit,
+                        });
+                        continue;
+                    }
+                    if size + found > limit {
+                        batch.documents.push_front((id, document, digest));
+                        break;
+                    }
+                    size += found;
                     batch
                         .sent
                         .push((id.clone(), document.context().clone(), digest));
@@ -309,7 +333,37 @@ impl Outgoing {
             return Ok(());
         }
         self.documents_sent += changes.documents.len() as u64;
-        self.state = State::Sent(batch, Flight::new(Kind::Changes, changes.encode()));
+        let flight = Flight::new(Kind::Changes, changes.encode());
+        self.state = State::Sent(batch, changes, flight);
+        Ok(())
+    }
+
+    fn leave_out(&mut self, why: SyncError) {
+        self.documents_left_out += 1;
+        self.left_out.push_back(why);
+    }
+
+    /// The peer refused the frame for one of its documents: it gets the others.
+    pub(super) fn refused(&mut self, number: u32, place: u64) -> Result<(), SyncError> {
+        let State::Sent(batch, changes, flight) = &mut self.state else {
+            return Ok(());
+        };
+        if batch.number != number {
+            return Ok(());
+        }
+        let place = usize::try_from(place).unwrap_or(usize::MAX);
+        if place >= changes.documents.len() {
+            return Err(SyncError::Unexpected(
+                "the peer refuses a document that it was not sent",
+            ));
+        }
+        batch.sent.remove(place);
+        let Told { id: agent, .. } = changes.documents.remove(place);
+        self.number = self.number.wrapping_add(1);
+        batch.number = self.number;
+        changes.number = self.number;
+        *flight = Flight::new(Kind::Changes, changes.encode());
+        self.leave_out(SyncError::DocumentRefused { agent });
         Ok(())
     }
 
@@ -335,7 +389,7 @@ impl Outgoing {
     /// The peer has committed the frame, durably.
     pub(super) fn acknowledged(&mut self, number: u32) -> Result<(), SyncError> {
         match std::mem::replace(&mut self.state, State::Idle) {
-            State::Sent(mut batch, _) if batch.number == number => {
+            State::Sent(mut batch, ..) if batch.number == number => {
                 for (id, context, digest) in batch.sent.drain(..) {
                     self.known.note(&id, &context, digest);
                 }

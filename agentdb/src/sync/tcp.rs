@@ -37,7 +37,7 @@ const WAITING_BYTES_MAX: usize = 1 << 20;
 /// Syncs over a connection until it ends, `stop` is set, or the peer is refused; returns what was done.
 /// The endpoint is locked for a frame at a time, so one thread a connection serves many peers.
 ///
-/// `noticed` hears of frames that were refused while the link goes on.
+/// `noticed` hears of frames that were refused, and of documents that are left out, while the link goes on.
 ///
 /// # Errors
 /// [`SyncError::Connection`], and the errors that end a link: an unknown, revoked or misconfigured peer, one
@@ -76,9 +76,19 @@ fn pump(
     let (mut incoming, mut outgoing) = (Vec::new(), Vec::new());
     let mut buffer = vec![0; READ_BYTES];
     while !stop.load(Ordering::Relaxed) {
-        while outgoing.len() < WAITING_BYTES_MAX
-            && let Some(frame) = session.poll(&mut lock(endpoint), clock())?
-        {
+        while outgoing.len() < WAITING_BYTES_MAX {
+            let frame = match session.poll(&mut lock(endpoint), clock()) {
+                Ok(Some(frame)) => frame,
+                Ok(None) => break,
+                Err(
+                    error
+                    @ (SyncError::DocumentTooLarge { .. } | SyncError::DocumentRefused { .. }),
+                ) => {
+                    noticed(&error);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             outgoing.extend_from_slice(&(frame.len() as u32).to_le_bytes());
             outgoing.extend_from_slice(&frame);
         }

@@ -1,6 +1,7 @@
 //! A process that is killed at any moment loses nothing that it acknowledged, and keeps nothing by half.
 
 use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use agentdb::{AgentDb, Priority, Sequence};
@@ -10,6 +11,19 @@ use crate::{at, options};
 
 const PATH: &str = "AGENTDB_TEST_CRASH_PATH";
 
+/// The backend goes by the name of the file, so that both processes open the same.
+fn open(path: &Path) -> AgentDb {
+    #[cfg(feature = "sled")]
+    if path
+        .extension()
+        .is_some_and(|extension| extension == "sled")
+    {
+        let storage = agentdb::storage::Sled::open(path).unwrap();
+        return AgentDb::with_storage(Box::new(storage), options(1)).unwrap();
+    }
+    AgentDb::open(path, options(1)).unwrap()
+}
+
 /// The child: commits state, event and record together for ever, and prints each number once committed.
 #[test]
 #[ignore = "run by kill_nine_loses_nothing_acknowledged in a process of its own"]
@@ -17,7 +31,7 @@ fn writer() {
     let Ok(path) = std::env::var(PATH) else {
         return;
     };
-    let mut db = AgentDb::open(path, options(1)).unwrap();
+    let mut db = open(Path::new(&path));
     let mut number = db
         .get("R1")
         .unwrap()
@@ -42,9 +56,9 @@ fn writer() {
     }
 }
 
-fn kill_at_random_moments(kills: u32) {
+fn kill_at_random_moments(file: &str, kills: u32) {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("state.db");
+    let path = folder.path().join(file);
     let mut acknowledged = 0;
     for kill in 0..kills {
         let mut child = Command::new(std::env::current_exe().unwrap())
@@ -70,7 +84,7 @@ fn kill_at_random_moments(kills: u32) {
         child.wait().unwrap();
         acknowledged = numbers.last().unwrap_or(acknowledged);
 
-        let db = AgentDb::open(&path, options(1)).unwrap();
+        let db = open(&path);
         let state = db.get("R1").unwrap().unwrap().state;
         let kept = state["odometer"].as_i64().unwrap();
         assert!(
@@ -98,11 +112,19 @@ fn kill_at_random_moments(kills: u32) {
 
 #[test]
 fn kill_nine_loses_nothing_acknowledged() {
-    kill_at_random_moments(12);
+    kill_at_random_moments("state.db", 12);
+}
+
+#[cfg(feature = "sled")]
+#[test]
+fn kill_nine_loses_nothing_acknowledged_on_sled() {
+    kill_at_random_moments("state.sled", 6);
 }
 
 #[test]
 #[ignore = "minutes: the same with 300 kills"]
 fn kill_nine_three_hundred_times() {
-    kill_at_random_moments(300);
+    kill_at_random_moments("state.db", 300);
+    #[cfg(feature = "sled")]
+    kill_at_random_moments("state.sled", 300);
 }

@@ -16,6 +16,7 @@ mod list;
 mod list_model;
 mod log;
 mod merge;
+mod oracle;
 mod queries;
 mod refusals;
 mod series;

@@ -26,6 +26,15 @@ fn nothing_acknowledged_is_lost_and_all_agree_whatever_fails() {
     }
 }
 
+/// A device whose clock is far ahead writes a document several times. Each time its neighbour marks the write
+/// and offers the document back, which it did three times and no more: the fourth mark never reached the
+/// device, which went on to show its own value. What counts now is whether both are still as they were when
+/// the offer was of no use.
+#[test]
+fn a_device_hears_of_each_mark_that_its_clock_has_earned() {
+    check(&Plan::of(20_472));
+}
+
 /// How many seeds it takes to find a planted bug.
 fn seeds_to_find(mutant: Mutant) -> Option<(u64, String)> {
     (0..SEEDS).find_map(|seed| {

@@ -2,7 +2,7 @@
 //!
 //! `cel FILE.textproto…` prints a line per file, the failures, and a last line of JSON. Cases that
 //! need protobuf messages, enums or other things that JSON does not have are out of scope and
-//! counted by reason; everything else is in scope.
+//! counted by reason; everything else is in scope. Exit code 2 when a file could not be read.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command")]
 
 #[path = "../workflows/textproto.rs"]
@@ -35,12 +35,14 @@ fn main() -> ExitCode {
     let (mut passed, mut failed) = (0_u64, 0_u64);
     let mut reasons: BTreeMap<&'static str, u64> = BTreeMap::new();
     let mut failures = Vec::new();
+    let mut exit = ExitCode::SUCCESS;
     for file in &files {
         let tests = match read(file) {
             Ok(tests) => tests,
             Err(error) => {
                 eprintln!("{file}: {error}");
-                return ExitCode::from(2);
+                exit = ExitCode::from(2);
+                continue;
             }
         };
         let mut counts = [0_u64; 3];
@@ -78,7 +80,7 @@ fn main() -> ExitCode {
         "failures": failures,
     });
     println!("{summary}");
-    ExitCode::SUCCESS
+    exit
 }
 
 /// All cases of a file as `section/name`.

@@ -1,6 +1,7 @@
 //! Speed of `flowcore`: a chain of steps, the sensor workflow, a condition, durable steps, memory
-//! of parked runs; with `dagx` on the same chain and raw `fsync` beside the durable figures.
-//! `workflows [--json]`
+//! of parked runs; with `dagx` on the same chain, raw `fsync` beside the durable figures and, given the
+//! program of `peers/durable`, `duroxide` on the same durable chain.
+//! `workflows [--json] [--durable-peer PROGRAM]`
 #![allow(
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -9,8 +10,10 @@
 #![allow(clippy::disallowed_methods, reason = "measuring is reading the clock")]
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::time::Instant;
 
+use clap::Parser;
 use dagx::{DagRunner, Task, task};
 use flowcore::expr::{BUDGET_DEFAULT, Program, Val};
 use flowcore::{Command, Engine, Journal, MemoryJournal, SqliteJournal, Timestamp, Work, Workflow};
@@ -27,10 +30,24 @@ workflow:
     - {id: alert, action: send_event, condition: \"detect.result == 'anomaly'\"}
 ";
 
+#[derive(Parser)]
+#[command(about = "Measure flowcore beside its peers")]
+struct Options {
+    /// Print only the last line, which has all figures.
+    #[arg(long)]
+    json: bool,
+    /// The program of `peers/durable`, which is built by itself.
+    #[arg(long)]
+    durable_peer: Option<PathBuf>,
+}
+
 fn main() {
+    let options = Options::parse();
     let mut figures = Map::new();
     let mut note = |name: &str, value: f64| {
-        println!("{name}: {value:.3}");
+        if !options.json {
+            println!("{name}: {value:.3}");
+        }
         figures.insert(name.to_owned(), json!(value));
     };
     note("chain_100_us_per_step", chain());
@@ -46,6 +63,17 @@ fn main() {
         "durable_steps_per_s_64_runs",
         durable(folder.path(), 64, 100),
     );
+    if let Some(program) = &options.durable_peer {
+        for (name, runs) in [
+            ("duroxide_durable_steps_per_s_1_run", "1"),
+            ("duroxide_durable_steps_per_s_64_runs", "64"),
+        ] {
+            let mut peer = std::process::Command::new(program);
+            let output = peer.args([runs, "100"]).arg(folder.path()).output();
+            let text = String::from_utf8(output.unwrap().stdout).unwrap();
+            note(name, text.trim().parse().unwrap());
+        }
+    }
     note("parked_run_bytes", parked());
     let (seconds, log_bytes, resident_bytes) = long_loop();
     note("loop_1m_actions_s", seconds);

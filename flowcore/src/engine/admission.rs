@@ -111,6 +111,9 @@ impl Admission {
     }
 
     pub(super) fn release(&mut self, token: Token, tenants: &mut Tenants) {
+        if self.running.is_empty() {
+            return;
+        }
         if let Some(grant) = self.running.remove(&token) {
             self.used.cpu_milli -= grant.resources.cpu_milli;
             self.used.memory_bytes -= grant.resources.memory_bytes;

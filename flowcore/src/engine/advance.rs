@@ -3,8 +3,6 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use serde_json::Value;
-
 use super::{
     ActionResult, AuditAct, Call, Command, Ended, Engine, FORGOTTEN_LEN_MAX, Token, breaker,
     encode, failed, run_key, space,
@@ -12,7 +10,7 @@ use super::{
 use crate::definition::{Durability, Offline};
 use crate::error::Result;
 use crate::journal::{Journal, Op, StateWrite, StateWrites};
-use crate::plan::Kind;
+use crate::plan::{Kind, Params};
 use crate::run::{Effect, Event, Place, Record, Run, RunId};
 use crate::time::Timestamp;
 
@@ -224,7 +222,7 @@ impl<J: Journal> Engine<J> {
         &mut self,
         id: RunId,
         at: Place,
-        params: Value,
+        params: Params,
         deadline: Option<Timestamp>,
         now: Timestamp,
     ) {

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use super::Deployed;
 use crate::definition::Priority;
 use crate::journal::StateWrite;
-use crate::plan::{Dispatch, Kind, Step, Tier};
+use crate::plan::{Dispatch, Kind, Params, Step, Tier};
 use crate::run::{Origin, Place, RunId};
 use crate::time::Timestamp;
 
@@ -109,7 +109,7 @@ pub struct Call {
     pub(crate) deployed: Arc<Deployed>,
     pub(crate) block: u32,
     pub(crate) path: Option<Arc<str>>,
-    pub(crate) params: Value,
+    pub(crate) params: Params,
     pub(crate) origin: Arc<Origin>,
     pub(crate) deadline: Option<Timestamp>,
     /// Who does it instead, because it belongs on another tier.
@@ -276,7 +276,7 @@ impl fmt::Debug for Call {
             .field("token", &self.token)
             .field("action", &self.action())
             .field("step", &self.step())
-            .field("params", &self.params)
+            .field("params", &*self.params)
             .finish_non_exhaustive()
     }
 }

@@ -11,6 +11,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use serde_json::Value;
 
 use super::{Batch, Journal, JournalError, LeaseRequest, Op, StateWrites};
+use crate::numbers::ByNumber;
 use crate::run::RunId;
 use crate::time::Timestamp;
 
@@ -46,7 +47,7 @@ struct Tail {
     version: Option<i64>,
     len: u64,
     /// The number that the next record of a run has, for every run with records in the tail.
-    next: HashMap<RunId, u64>,
+    next: HashMap<RunId, u64, ByNumber>,
 }
 
 impl From<rusqlite::Error> for JournalError {

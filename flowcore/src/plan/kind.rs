@@ -54,7 +54,7 @@ impl Compiler<'_> {
                 (Some(_), None) => {
                     let span = site.span_template("wait.for", &wait.span, names)?;
                     Ok(Kind::WaitFor {
-                        span: span.unwrap_or(Template::Constant(Value::Null)),
+                        span: span.unwrap_or(Template::constant(Value::Null)),
                     })
                 }
                 (None, Some(event)) => Ok(Kind::WaitEvent {

@@ -14,7 +14,7 @@ pub use dispatch::{Resources, Tier};
 pub(crate) use crate::definition::Missed;
 pub(crate) use compile::compile;
 pub(crate) use dispatch::Dispatch;
-pub(crate) use template::Template;
+pub(crate) use template::{Params, Template};
 
 use std::fmt;
 use std::sync::Arc;
@@ -59,13 +59,12 @@ impl DefinitionHash {
 impl fmt::Display for DefinitionHash {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let mut text = String::with_capacity(32);
-        for byte in self.0 {
-            for digit in [byte >> 4, byte & 15] {
-                text.push(char::from(DIGITS[usize::from(digit)]));
-            }
+        let mut text = [0; 32];
+        for (pair, byte) in text.chunks_exact_mut(2).zip(self.0) {
+            pair[0] = DIGITS[usize::from(byte >> 4)];
+            pair[1] = DIGITS[usize::from(byte & 15)];
         }
-        out.write_str(&text)
+        out.write_str(std::str::from_utf8(&text).unwrap_or_default())
     }
 }
 

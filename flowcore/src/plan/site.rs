@@ -77,7 +77,9 @@ impl Site {
         names: &dyn Names,
     ) -> Result<Option<Template>> {
         let template = self.text(field, text, names)?;
-        if let Some(Template::Constant(Value::String(text))) = &template {
+        if let Some(Template::Constant(value)) = &template
+            && let Value::String(text) = &**value
+        {
             self.span(field, text)?;
         }
         Ok(template)

@@ -1,5 +1,8 @@
 //! Parameters with `${…}` inside: compiled once, filled in for each step.
 
+use std::ops::Deref;
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use crate::expr::{EvalError, ExprError, Names, Program, Scope, Val};
@@ -11,12 +14,31 @@ const BYTES_PER_UNIT: u64 = 64;
 
 #[derive(Debug, Clone)]
 pub(crate) enum Template {
-    Constant(Value),
+    Constant(Arc<Value>),
     /// A string that is one `${…}`: keeps the type of the value.
     Expression(Program),
     Text(Vec<Part>),
     Array(Vec<Template>),
     Object(Vec<(String, Template)>),
+}
+
+/// Parameters of a call. Those in which nothing is computed stay in the plan and are shared: a step
+/// of a loop then costs no copy of them.
+#[derive(Debug, Clone)]
+pub(crate) enum Params {
+    Shared(Arc<Value>),
+    Own(Value),
+}
+
+impl Deref for Params {
+    type Target = Value;
+
+    fn deref(&self) -> &Value {
+        match self {
+            Params::Shared(value) => value,
+            Params::Own(value) => value,
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -41,7 +63,7 @@ impl Template {
                 };
                 Template::Object(map.iter().map(field).collect::<Result<_, ExprError>>()?)
             }
-            other => Template::Constant(other.clone()),
+            other => Template::constant(other.clone()),
         };
         let constant = match &template {
             Template::Array(items) => items
@@ -53,7 +75,7 @@ impl Template {
             _ => false,
         };
         Ok(if constant {
-            Template::Constant(value.clone())
+            Template::constant(value.clone())
         } else {
             template
         })
@@ -88,7 +110,7 @@ impl Template {
         }
         literal.push_str(rest);
         if parts.is_empty() {
-            return Ok(Template::Constant(Value::String(literal)));
+            return Ok(Template::constant(Value::String(literal)));
         }
         if !literal.is_empty() {
             parts.push(Part::Literal(literal));
@@ -99,6 +121,25 @@ impl Template {
             return Ok(Template::Expression(program));
         }
         Ok(Template::Text(parts))
+    }
+
+    pub(crate) fn constant(value: Value) -> Self {
+        Template::Constant(Arc::new(value))
+    }
+
+    /// As [`fill`](Self::fill), for the parameters of a call.
+    pub(crate) fn params<'a>(
+        &'a self,
+        scope: &dyn Scope<'a>,
+        budget: u64,
+    ) -> Result<Params, EvalError> {
+        match self {
+            // What needs no memory of its own is cheaper to copy than to count.
+            Template::Constant(value) if value.is_object() || value.is_array() => {
+                Ok(Params::Shared(Arc::clone(value)))
+            }
+            _ => self.fill(scope, budget).map(Params::Own),
+        }
     }
 
     /// The value with its expressions evaluated; all of them share the budget.
@@ -116,7 +157,7 @@ impl Template {
         budget: &mut u64,
     ) -> Result<Value, EvalError> {
         Ok(match self {
-            Template::Constant(value) => value.clone(),
+            Template::Constant(value) => Value::clone(value),
             Template::Expression(program) => program.run_within(scope, budget)?.to_json(),
             Template::Text(parts) => Value::String(text(parts, scope, budget)?),
             Template::Array(items) => Value::Array(

@@ -8,7 +8,7 @@ use super::machine::Launched;
 use super::scope::RunScope;
 use super::{Deadline, Effect, Failure, Mail, Place, Run, StepStatus};
 use crate::expr::{BUDGET_DEFAULT, EvalError, Program, Val};
-use crate::plan::{Kind, Plan, Step, Template};
+use crate::plan::{Kind, Params, Plan, Step, Template};
 use crate::time::{Timestamp, parse_span};
 
 impl Run {
@@ -69,6 +69,11 @@ impl Run {
         filled.map_err(|error| expression_failure(&error))
     }
 
+    pub(super) fn params(&self, template: &Template, frame: u32) -> Result<Params, Failure> {
+        let filled = template.params(&RunScope { run: self, frame }, BUDGET_DEFAULT);
+        filled.map_err(|error| expression_failure(&error))
+    }
+
     pub(super) fn span(&self, template: &Template, frame: u32) -> Result<Duration, Failure> {
         let value = self.fill(template, frame)?;
         let span = match &value {
@@ -104,7 +109,7 @@ impl Run {
     ) -> Launched {
         match &step.kind {
             Kind::Action { params, .. } => {
-                let params = self.fill(params, at.frame)?;
+                let params = self.params(params, at.frame)?;
                 let deadline = step.timeout.map(|span| now.after(span));
                 let at = self.set(at, StepStatus::Running, deadline);
                 effects.push(Effect::Execute {

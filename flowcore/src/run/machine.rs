@@ -183,7 +183,7 @@ impl Run {
             let Kind::Action { params, .. } = &step.kind else {
                 continue;
             };
-            match self.fill(params, at.frame) {
+            match self.params(params, at.frame) {
                 Ok(params) => {
                     // The attempt gets its whole time again: it may not even have begun.
                     let deadline = step.timeout.map(|span| now.after(span));

@@ -23,7 +23,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::plan::{DefinitionHash, Plan};
+use crate::plan::{DefinitionHash, Params, Plan};
 use crate::time::Timestamp;
 
 /// Number of a run in its journal.
@@ -453,7 +453,7 @@ pub(crate) struct Mail {
 pub(crate) enum Effect {
     Execute {
         at: Place,
-        params: Value,
+        params: Params,
         deadline: Option<Timestamp>,
     },
     Timer {

@@ -83,6 +83,77 @@ fn two_engines_on_one_sqlite_file_never_both_work() {
     one_works_and_the_other_takes_over(|| flowcore::SqliteJournal::open(&path).unwrap());
 }
 
+/// Says to this test program that it is the process that sleeps too long, and over which file.
+#[cfg(feature = "sqlite")]
+const SLEEPER: &str = "FLOWCORE_LEASE_SLEEPER";
+
+/// The other process of the test below: begins a run under the lease, and wakes up too late with
+/// the result of a step. Does nothing when tests run as usual.
+#[cfg(feature = "sqlite")]
+#[test]
+fn the_process_that_sleeps_through_its_lease() {
+    let Some(path) = std::env::var_os(SLEEPER) else {
+        return;
+    };
+    let mut one = engine(flowcore::SqliteJournal::open(path).unwrap());
+    one.lease("one", TTL, at(0)).unwrap();
+    one.start("w", Some("only"), json!(1), at(0)).unwrap();
+    let commands = one.step(at(0)).unwrap();
+    let [Command::Execute(call)] = commands.as_slice() else {
+        panic!("{commands:?}")
+    };
+    println!("\nhanded out {}", call.idempotency_key());
+    std::io::stdin().read_line(&mut String::new()).unwrap();
+    one.complete(call.token(), Ok(json!("late").into()), at(5));
+    // Its own clock says that the lease still holds; the journal knows better.
+    assert!(fenced(one.step(at(5))));
+    one.start("w", None, json!(2), at(5)).unwrap();
+    assert!(fenced(one.step(at(5))));
+}
+
+#[cfg(feature = "sqlite")]
+#[test]
+fn a_process_that_slept_through_its_lease_is_fenced_off_by_another_process() {
+    use std::io::{BufRead, BufReader, Write};
+    use std::process::{Command as Program, Stdio};
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("runs.db");
+    let mut sleeper = Program::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "leases::the_process_that_sleeps_through_its_lease",
+        ])
+        .arg("--nocapture")
+        .env(SLEEPER, &path)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(sleeper.stdout.take().unwrap()).lines();
+    let mut lines = lines.map(Result::unwrap);
+    let key = lines
+        .find_map(|line| line.strip_prefix("handed out ").map(str::to_owned))
+        .unwrap();
+
+    let mut two = engine(flowcore::SqliteJournal::open(&path).unwrap());
+    assert!(two.lease("two", TTL, at(9)).is_err());
+    two.lease("two", TTL, at(11)).unwrap();
+    let commands = two.step(at(11)).unwrap();
+    let [Command::Execute(again)] = commands.as_slice() else {
+        panic!("{commands:?}")
+    };
+    assert_eq!(again.idempotency_key(), key);
+    sleeper.stdin.take().unwrap().write_all(b"\n").unwrap();
+    assert!(sleeper.wait().unwrap().success());
+    two.complete(again.token(), Ok(json!("in time").into()), at(12));
+    two.step(at(12)).unwrap();
+    let steps = two.steps(again.run()).unwrap();
+    assert_eq!(steps[0].output, json!("in time"));
+    // Of what the sleeper tried nothing is there: one run, not two.
+    assert_eq!(two.live_runs().len(), 1);
+}
+
 #[test]
 fn an_engine_without_a_lease_is_fenced_by_one_that_has_it() {
     let journal = MemoryJournal::new();

@@ -14,7 +14,7 @@ fuzz_target!(|bytes: &[u8]| {
         .disorder(second)
         .rule(Rule::window("w", "s").key("key").field("value").sliding(second * 4, second).emit(Emit::Every))
         .rule(Rule::sequence("p").key("key").step("s", lt("value", 3.0)).step("s", gt("value", 6.0)).within(second * 9));
-    let mut snapshot = b"MSSNAP\0\x01".to_vec();
+    let mut snapshot = b"MSSNAP\0\x02".to_vec();
     snapshot.extend_from_slice(bytes);
     snapshot.extend_from_slice(&crc32c::crc32c(&snapshot).to_le_bytes());
     if let Ok(mut engine) = plan.restore(&snapshot) {

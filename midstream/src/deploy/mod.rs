@@ -31,8 +31,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::backpressure::{Ladder, LadderOptions};
+use crate::builder::EngineBuilder;
 use crate::decode::{Decoder, Format};
-use crate::engine::{Engine, EngineBuilder};
+use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::event::{FieldType, Schema, Value};
 use crate::language::parse_program;

@@ -154,6 +154,16 @@ impl Parser {
         self.wrong(format!("{what} is expected here"))
     }
 
+    /// The fields of a key, as a rule has them.
+    pub fn key(&mut self) -> Result<String> {
+        let mut fields = vec![self.name("the key's field")?];
+        while self.sign(",") {
+            fields.push(self.name("the key's next field")?);
+        }
+        let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
+        Ok(crate::key::key_name(&fields))
+    }
+
     pub fn number(&mut self) -> Result<f64> {
         let minus = self.sign("-");
         if let Kind::Number(number) = *self.peek() {

@@ -92,7 +92,7 @@ impl Parser {
             if self.word("FROM") {
                 self.name("the source")?;
             } else if self.word("BY") {
-                rule.key = Some(self.name("the key's field")?);
+                rule.key = Some(self.key()?);
             } else if self.word("WITHIN") {
                 rule.within = Some(self.duration()?);
             } else if self.word("AFTER") {

@@ -76,14 +76,9 @@ impl Parser {
                 window = window.filter(found);
             } else if self.word("GROUP") {
                 self.one_of(&["BY"])?;
-                window.key = Some(self.name("the key's field")?);
-                if self.is_sign(0, ",") {
-                    return self.wrong(
-                        "a rule groups by one field; join several into one at their source",
-                    );
-                }
+                window.key = Some(self.key()?);
             } else if self.word("BY") {
-                window.key = Some(self.name("the key's field")?);
+                window.key = Some(self.key()?);
             } else if self.word("HAVING") {
                 condition = Some(self.condition(&Scope::Window)?);
                 asks = true;
@@ -195,7 +190,7 @@ impl Parser {
             if self.word("WITH") {
                 rule = rule.with(&self.name("a source")?);
             } else if self.word("BY") {
-                rule.key = Some(self.name("the key's field")?);
+                rule.key = Some(self.key()?);
             } else if self.word("WHERE") {
                 rule.filter = self.condition(&Scope::Fields)?;
             } else if self.word("WITHIN") {

@@ -2,12 +2,10 @@
 //! in common. Nodes and events are counted references in slabs, so that nothing is allocated once they have
 //! grown (J. Agrawal et al., *Efficient pattern matching over event streams*, SIGMOD 2008).
 
-use std::sync::Arc;
-
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
-use crate::batch::Row;
+use crate::batch::{EventId, Row};
 use crate::event::Value;
 use crate::pattern::automaton::ConditionId;
 
@@ -30,7 +28,7 @@ pub(crate) struct Node {
 /// What is kept of an event.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Kept {
-    pub id: Arc<str>,
+    pub id: EventId,
     /// Its place in the order of the rule's events.
     pub sequence: u64,
     /// The fields that conditions of later steps ask for.
@@ -59,7 +57,7 @@ impl Buffer {
             .map(|field| row.value(*field).map(Value::from))
             .collect();
         let kept = Kept {
-            id: row.id(),
+            id: row.event_id(),
             sequence,
             values,
             references: 1,
@@ -167,7 +165,7 @@ impl Buffer {
         kept.references -= 1;
         if kept.references == 0 {
             self.bytes -= kept.bytes();
-            kept.id = Arc::default();
+            kept.id = EventId::default();
             kept.values.clear();
             self.free_events.push(event);
         }
@@ -247,6 +245,13 @@ impl Buffer {
     pub fn path(&self, last: Option<NodeId>) -> impl Iterator<Item = &Node> {
         let node = move |id: NodeId| self.nodes.get(id as usize);
         std::iter::successors(last.and_then(node), move |before| node(before.before))
+    }
+
+    /// Reads a node and its event, so that they are near when they are asked for.
+    pub fn read_ahead(&self, node: NodeId) {
+        let node = self.nodes.get(node as usize);
+        let event = node.and_then(|node| self.events.get(node.event as usize));
+        std::hint::black_box(event.map(|event| event.references));
     }
 
     /// The event of a node.

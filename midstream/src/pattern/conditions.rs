@@ -172,27 +172,47 @@ impl Conditions {
         Some(self.batch_start + word * 64 + bits.trailing_zeros() as usize)
     }
 
+    /// Calls `each` with the source and the rules that a row concerns; with some more than once.
+    pub fn rules_of_row(&self, row: usize, mut each: impl FnMut(usize, usize)) {
+        let Some(place) = self.batch_source else {
+            return;
+        };
+        let tests = &self.sources[place].tests;
+        for test in hits(self.hits_of(row)) {
+            for (rule, _) in &tests[test].readers {
+                each(place, *rule);
+            }
+        }
+    }
+
+    /// Which conditions hold for a row, a bit each.
+    fn hits_of(&self, row: usize) -> &[u64] {
+        let tests = self
+            .batch_source
+            .map_or(0, |place| self.sources[place].tests.len());
+        let words_a_row = tests.div_ceil(64);
+        let begin = (row - self.batch_start) * words_a_row;
+        &self.hits[begin..begin + words_a_row]
+    }
+
     /// As [`Conditions::look`], for a row that was evaluated.
     pub fn look_at_row(&mut self, row: usize, mut each: impl FnMut(usize, usize, Mask)) {
         let Some(place) = self.batch_source else {
             return;
         };
+        let mut touched = std::mem::take(&mut self.touched);
+        let mut masks = std::mem::take(&mut self.masks);
         let source = &self.sources[place];
-        let words_a_row = source.tests.len().div_ceil(64);
-        let begin = (row - self.batch_start) * words_a_row;
-        self.touched.clear();
-        self.touched.extend(&source.always);
-        for (word, hits) in self.hits[begin..begin + words_a_row].iter().enumerate() {
-            let mut bits = *hits;
-            while bits != 0 {
-                let test = &source.tests[word * 64 + bits.trailing_zeros() as usize];
-                bits &= bits - 1;
-                for (rule, bit) in &test.readers {
-                    self.touched.push(*rule);
-                    self.masks[*rule] |= 1 << bit;
-                }
+        touched.clear();
+        touched.extend(&source.always);
+        for test in hits(self.hits_of(row)) {
+            for (rule, bit) in &source.tests[test].readers {
+                touched.push(*rule);
+                masks[*rule] |= 1 << bit;
             }
         }
+        self.touched = touched;
+        self.masks = masks;
         self.touched.sort_unstable();
         self.touched.dedup();
         for rule in &self.touched {
@@ -200,4 +220,14 @@ impl Conditions {
             each(place, *rule, mask);
         }
     }
+}
+
+/// The places of the bits that are set.
+fn hits(words: &[u64]) -> impl Iterator<Item = usize> + '_ {
+    words.iter().enumerate().flat_map(|(word, bits)| {
+        let next = |bits: &u64| Some(bits & (bits - 1)).filter(|bits| *bits != 0);
+        let first = Some(*bits).filter(|bits| *bits != 0);
+        std::iter::successors(first, next)
+            .map(move |bits| word * 64 + bits.trailing_zeros() as usize)
+    })
 }

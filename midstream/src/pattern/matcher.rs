@@ -1,14 +1,14 @@
 //! Runs a pattern rule: per key, by event and by time.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::BinaryHeap;
 
 use crate::batch::Row;
 use crate::error::{Error, Result};
 use crate::event::{Schema, ValueRef};
 use crate::key::KeyTable;
 use crate::output::Output;
-use crate::pattern::automaton::{Automaton, Ignore, Leave, Mask, Move, Over, Sight, Wait, WaitId};
+use crate::pattern::automaton::{Automaton, Ignore, Mask, Move, Over, Sight, Wait, WaitId};
 use crate::pattern::buffer::{Buffer, NodeId};
 use crate::pattern::compile::compile;
 use crate::pattern::conditions::Conditions;
@@ -16,7 +16,7 @@ use crate::pattern::plan::{AfterMatch, Overflow, PartialLimits, PatternRule, Tim
 use crate::pattern::runs::{Complete, KeyRuns, Run};
 use crate::pattern::tell::{Form, Teller};
 use crate::rule::SequenceRule;
-use crate::time::{Timestamp, millis};
+use crate::time::millis;
 
 /// Keys without partial matches are kept for their next one up to this many.
 const IDLE_KEYS_MAX: usize = 65_536;
@@ -26,16 +26,16 @@ const IDLE_KEYS_MAX: usize = 65_536;
 pub(crate) struct Matcher {
     pub(super) automaton: Automaton,
     /// By the engine's source: the key's field and the fields that are kept; none of sources not read.
-    sources: Vec<Option<SourceUse>>,
-    within: Option<i64>,
-    after_match: AfterMatch,
-    timeouts: Timeouts,
-    limits: PartialLimits,
-    teller: Teller,
+    pub(super) sources: Vec<Option<SourceUse>>,
+    pub(super) within: Option<i64>,
+    pub(super) after_match: AfterMatch,
+    pub(super) timeouts: Timeouts,
+    pub(super) limits: PartialLimits,
+    pub(super) teller: Teller,
     /// Some wait is for the end of an absence.
-    timed: bool,
+    pub(super) timed: bool,
     /// The conditions with which a match can begin.
-    begins: Mask,
+    pub(super) begins: Mask,
     /// The time of the first event or watermark.
     pub(super) beginning: Option<i64>,
     pub(super) keys: KeyTable<KeyRuns>,
@@ -51,14 +51,14 @@ pub(crate) struct Matcher {
     pub expired: u64,
     /// Events for which some condition held.
     pub events: u64,
-    moves: Vec<Move>,
-    fresh: Vec<(WaitId, Run)>,
-    complete: Vec<Complete>,
-    over: Vec<Run>,
+    pub(super) moves: Vec<Move>,
+    pub(super) fresh: Vec<(WaitId, Run)>,
+    pub(super) complete: Vec<Complete>,
+    pub(super) over: Vec<Run>,
 }
 
 #[derive(Debug)]
-struct SourceUse {
+pub(super) struct SourceUse {
     key: Option<usize>,
     kept: Vec<usize>,
 }
@@ -177,8 +177,10 @@ impl Matcher {
                 None => return,
             },
         };
-        let hash = self.keys.hash(value);
-        let known = self.keys.find(value, hash);
+        let known = match used.key.and_then(|field| row.code(field)) {
+            Some((text, code)) => self.keys.find_code(text, code),
+            None => self.keys.find(value, self.keys.hash(value)),
+        };
         let absent = self.automaton.absent_first;
         let begins = self.begins & mask != 0 || (absent.is_some() && mask != 0);
         let place = match known {
@@ -188,7 +190,7 @@ impl Matcher {
                 self.dropped += 1;
                 return;
             }
-            None => self.add_key(value, hash),
+            None => self.add_key(value),
         };
         self.sequence += 1;
         let mut look = Look {
@@ -206,6 +208,22 @@ impl Matcher {
         }
         self.insert(place);
         self.finish(place, now, out);
+    }
+
+    /// Reads what [`Matcher::push`] will read for a row of a batch, so that it is near then: with many rules and keys
+    /// each lies elsewhere, and waiting for one after the other is most of the time. Changes nothing.
+    pub fn read_ahead(&mut self, source: usize, row: Row<'_>) {
+        let Some(Some(used)) = self.sources.get(source) else {
+            return;
+        };
+        let coded = used.key.and_then(|field| row.code(field));
+        let place = coded.and_then(|(text, code)| self.keys.find_code(text, code));
+        let Some(place) = place else { return };
+        for bucket in &self.keys.at(place).buckets {
+            if let Some(run) = bucket.runs.front() {
+                self.buffer.read_ahead(run.node);
+            }
+        }
     }
 
     /// Moves the key's partial matches.
@@ -332,7 +350,7 @@ impl Matcher {
     }
 
     /// Adds the partial matches that came about, within the limits.
-    fn insert(&mut self, place: u32) {
+    pub(super) fn insert(&mut self, place: u32) {
         let key = self.keys.at_mut(place);
         for at in 0..self.fresh.len() {
             let (wait, run) = self.fresh[at];
@@ -365,7 +383,7 @@ impl Matcher {
     }
 
     /// Tells what is complete, lets go what an output makes void, and sets the key's timer.
-    fn finish(&mut self, place: u32, now: i64, out: &mut Vec<Output>) {
+    pub(super) fn finish(&mut self, place: u32, now: i64, out: &mut Vec<Output>) {
         let key = self.keys.at_mut(place);
         if !self.complete.is_empty() || !key.complete.is_empty() {
             self.turn += 1;
@@ -422,134 +440,8 @@ impl Matcher {
         }
     }
 
-    /// When time alone first changes something for a key. Linear in what its partial matches wait for, and
-    /// in those that wait for the end of an absence.
-    fn due(&self, place: u32) -> Option<i64> {
-        let key = self.keys.at(place);
-        let mut due = i64::MAX;
-        for bucket in &key.buckets {
-            let Some(oldest) = bucket.runs.front() else {
-                continue;
-            };
-            if let Some(within) = self.within {
-                due = due.min(oldest.start_at.saturating_add(within));
-            }
-            if let Some((Over::After(time), _)) = self.automaton.waits[bucket.wait as usize].over {
-                let since = bucket.runs.iter().map(|run| run.since).min();
-                due = due.min(since.map_or(i64::MAX, |since| since.saturating_add(time)));
-            }
-        }
-        (due != i64::MAX).then_some(due)
-    }
-
-    /// When time alone first changes something.
-    pub fn next_due(&self) -> Option<i64> {
-        self.timers.peek().map(|Reverse((due, _))| *due)
-    }
-
-    /// Says that no event before `now` will come.
-    pub fn advance_to(&mut self, now: Timestamp, out: &mut Vec<Output>) {
-        let now = now.as_millis();
-        if self.beginning.is_none() && now != i64::MIN {
-            self.beginning = Some(now);
-        }
-        while let Some(Reverse((due, place))) = self.timers.peek().copied() {
-            if due >= now {
-                return;
-            }
-            self.timers.pop();
-            if self.keys.at(place).timer == Some(due) {
-                self.keys.at_mut(place).timer = None;
-                self.pass(place, due, out);
-            }
-        }
-    }
-
-    /// Does what time alone does to a key until just after `due`, and tells it.
-    fn pass(&mut self, place: u32, due: i64, out: &mut Vec<Output>) {
-        loop {
-            self.pass_once(place, due, out);
-            // What waits on may be due at once.
-            if self.fresh.is_empty() {
-                break;
-            }
-            self.insert(place);
-        }
-        self.finish(place, due.saturating_add(1), out);
-    }
-
-    fn pass_once(&mut self, place: u32, due: i64, out: &mut Vec<Output>) {
-        let within = self.within.unwrap_or(i64::MAX);
-        let key = self.keys.at_mut(place);
-        for at in 0..key.buckets.len() {
-            let bucket = &mut key.buckets[at];
-            let wait = &self.automaton.waits[bucket.wait as usize];
-            let before = bucket.runs.len();
-            if let Some((Over::After(time), into)) = wait.over {
-                let mut kept = VecDeque::with_capacity(0);
-                std::mem::swap(&mut kept, &mut bucket.runs);
-                for _ in 0..before {
-                    let Some(run) = kept.pop_front() else { break };
-                    let over = run.since.saturating_add(time);
-                    if over > due || over > run.start_at.saturating_add(within) {
-                        kept.push_back(run);
-                        continue;
-                    }
-                    let next = Run { since: over, ..run };
-                    go_on(
-                        &self.automaton,
-                        &mut self.buffer,
-                        into,
-                        next,
-                        &mut self.fresh,
-                        &mut self.complete,
-                    );
-                }
-                bucket.runs = kept;
-            }
-            while let Some(run) = bucket.runs.front().copied() {
-                let end = run.start_at.saturating_add(within);
-                if end > due {
-                    break;
-                }
-                bucket.runs.pop_front();
-                let accepts = |closure: u32| self.automaton.closures[closure as usize].accepts;
-                let absent = matches!(wait.over, Some((Over::Within, into)) if accepts(into));
-                let ends = |closure: u32| {
-                    let mut waits = self.automaton.closures[closure as usize].waits.iter();
-                    waits.any(|wait| {
-                        let over = self.automaton.waits[*wait as usize].over;
-                        matches!(over, Some((Over::Within, _)))
-                    })
-                };
-                let greedy = matches!(wait.leave, Some((after, Leave::Greedy)) if accepts(after) || ends(after));
-                if absent || greedy {
-                    self.complete.push(Complete {
-                        node: run.node,
-                        start: run.start,
-                        start_at: run.start_at,
-                        end_at: if absent { end } else { run.since },
-                        turn: 0,
-                    });
-                } else {
-                    self.expired += 1;
-                    self.over.push(run);
-                }
-            }
-            key.count -= before - bucket.runs.len();
-            self.count -= before - bucket.runs.len();
-        }
-        if self.timeouts == Timeouts::Tell {
-            let key = self.keys.key(place);
-            self.teller
-                .tell_timeouts(key, &mut self.over, within, &self.buffer, out);
-        }
-        for run in self.over.drain(..) {
-            self.buffer.release(run.node);
-        }
-    }
-
-    fn add_key(&mut self, value: Option<ValueRef<'_>>, hash: u64) -> u32 {
+    fn add_key(&mut self, value: Option<ValueRef<'_>>) -> u32 {
+        let hash = self.keys.hash(value);
         let place = self.keys.insert(value, hash);
         let key = self.keys.at_mut(place);
         key.timer = None;
@@ -594,7 +486,7 @@ impl Look<'_> {
 }
 
 /// Sends a partial match on to each wait of a closure; the hold of its node passes on.
-fn go_on(
+pub(super) fn go_on(
     automaton: &Automaton,
     buffer: &mut Buffer,
     into: u32,

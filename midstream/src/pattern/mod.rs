@@ -12,6 +12,7 @@ mod plan;
 mod runs;
 mod saved;
 mod tell;
+mod timer;
 
 pub(crate) use conditions::Conditions;
 pub use earlier::Earlier;

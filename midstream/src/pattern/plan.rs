@@ -406,6 +406,13 @@ impl PatternRule {
         self
     }
 
+    /// Several fields by whose values together the events are told apart; a key is told as `north, 3`.
+    #[must_use]
+    pub fn keys(mut self, fields: &[&str]) -> Self {
+        self.key = Some(crate::key::key_name(fields));
+        self
+    }
+
     /// The longest time from the first event to the last, inclusive.
     #[must_use]
     pub fn within(mut self, limit: Duration) -> Self {

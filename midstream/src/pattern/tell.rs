@@ -121,13 +121,16 @@ impl Teller {
     }
 
     fn output(&self, key: &Key, complete: &Complete, buffer: &Buffer) -> Output {
+        let ids = ids(complete.node, buffer);
+        let told = if self.first_is_enough { 1 } else { ids.len() };
+        let id = self.id(key, &ids[..told]);
         let found = match self.form {
-            Form::Sequence => Found::Sequence(ids(complete.node, buffer)),
-            Form::Pattern => Found::Pattern(self.steps(complete.node, buffer)),
+            Form::Sequence => Found::Sequence(ids),
+            Form::Pattern => Found::Pattern(self.steps(complete.node, &ids, buffer)),
         };
         Output {
             rule: self.rule.clone(),
-            id: self.id(key, complete.node, self.first_is_enough, buffer),
+            id,
             key: key.value(),
             first: Timestamp::from_millis(complete.start_at),
             last: Timestamp::from_millis(complete.end_at),
@@ -152,37 +155,37 @@ impl Teller {
                 continue;
             }
             before = Some(chain);
+            let ids = ids(run.node, buffer);
             out.push(Output {
                 rule: self.rule.clone(),
-                id: self.id(key, run.node, false, buffer),
+                id: self.id(key, &ids),
                 key: key.value(),
                 first: Timestamp::from_millis(run.start_at),
                 last: Timestamp::from_millis(run.start_at.saturating_add(within)),
-                found: Found::Timeout(self.steps(run.node, buffer)),
+                found: Found::Timeout(self.steps(run.node, &ids, buffer)),
             });
         }
     }
 
-    fn id(&self, key: &Key, node: NodeId, first_is_enough: bool, buffer: &Buffer) -> MatchId {
+    fn id(&self, key: &Key, ids: &[Arc<str>]) -> MatchId {
         let key = key
             .value()
             .as_ref()
             .map(Value::to_string)
             .unwrap_or_default();
-        let ids = ids(node, buffer);
-        let told = if first_is_enough { 1 } else { ids.len() };
         let mut parts = vec![&*self.rule, key.as_str()];
-        parts.extend(ids.iter().take(told).map(|id| &**id));
+        parts.extend(ids.iter().map(|id| &**id));
         MatchId::of(&parts)
     }
 
-    fn steps(&self, node: NodeId, buffer: &Buffer) -> Vec<MatchedStep> {
+    /// The ids of a chain by step.
+    fn steps(&self, node: NodeId, ids: &[Arc<str>], buffer: &Buffer) -> Vec<MatchedStep> {
         let mut nodes: Vec<_> = buffer.path(Some(node)).collect();
         nodes.reverse();
         let mut steps: Vec<MatchedStep> = Vec::new();
-        for node in nodes {
+        for (node, id) in nodes.into_iter().zip(ids) {
             let name = &self.names[usize::from(node.condition)];
-            let id = buffer.event(node).id.clone();
+            let id = id.clone();
             match steps.iter_mut().find(|step| step.name == *name) {
                 Some(step) => step.events.push(id),
                 None => steps.push(MatchedStep {
@@ -198,7 +201,7 @@ impl Teller {
 fn ids(node: NodeId, buffer: &Buffer) -> Vec<Arc<str>> {
     let mut ids: Vec<_> = buffer
         .path(Some(node))
-        .map(|node| buffer.event(node).id.clone())
+        .map(|node| buffer.event(node).id.text())
         .collect();
     ids.reverse();
     ids

@@ -6,7 +6,10 @@
 
 mod matcher;
 mod navigate;
+mod partition;
+mod plan;
 mod program;
+mod tell;
 
 use std::time::Duration;
 

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::Variable;
 use crate::aggregate::{Aggregate, Aggregates};
 use crate::event::Value;
@@ -71,7 +73,7 @@ pub(crate) enum Slot {
 }
 
 /// A row that is held.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Held {
     pub id: Arc<str>,
     pub at: i64,

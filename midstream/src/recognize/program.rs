@@ -1,6 +1,8 @@
 //! A row pattern as a program whose branches are in order of preference (K. Thompson, 1968; the order is that of
 //! R. Pike's simulation, see R. Cox, *Regular Expression Matching: the Virtual Machine Approach*, 2009).
 
+use serde::{Deserialize, Serialize};
+
 use super::Variable;
 
 /// The most instructions of a program: counts and `PERMUTE` are written out.
@@ -22,12 +24,44 @@ pub(crate) enum Regex {
     },
     /// All, in any order; the order of writing is preferred.
     Permutation(Vec<Regex>),
+    /// Its rows are matched and not told.
+    Excluded(Box<Regex>),
+    /// `^`: before the first row of the partition.
+    Begin,
+    /// `$`: behind its last row.
+    End,
+}
+
+impl Regex {
+    /// Whether any part is excluded from what is told.
+    pub fn excludes(&self) -> bool {
+        match self {
+            Self::Excluded(_) => true,
+            Self::Sequence(parts) | Self::Alternation(parts) | Self::Permutation(parts) => {
+                parts.iter().any(Self::excludes)
+            }
+            Self::Repeat { of, .. } => of.excludes(),
+            Self::Empty | Self::Variable(_) | Self::Begin | Self::End => false,
+        }
+    }
+}
+
+/// Whether a row that was matched is told, where all rows are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Told {
+    Yes,
+    /// It stands in `{- … -}`.
+    No,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Instruction {
     /// Takes a row as this variable.
-    Take(Variable),
+    Take(Variable, Told),
+    /// Goes on before the first row of a partition only.
+    Begin,
+    /// Goes on when no row comes any more.
+    End,
     /// Goes on at both; the first is preferred.
     Fork(usize, usize),
     Jump(usize),
@@ -37,7 +71,7 @@ pub(crate) enum Instruction {
 /// The program of a pattern; none where it is too long.
 pub(crate) fn compile(regex: &Regex) -> Option<Vec<Instruction>> {
     let mut program = Vec::new();
-    add(regex, &mut program)?;
+    add(regex, Told::Yes, &mut program)?;
     program.push(Instruction::Match);
     Some(program)
 }
@@ -58,23 +92,34 @@ fn fork(greedy: bool, inside: usize, outside: usize) -> Instruction {
     }
 }
 
-fn add(regex: &Regex, program: &mut Vec<Instruction>) -> Option<()> {
+fn add(regex: &Regex, told: Told, program: &mut Vec<Instruction>) -> Option<()> {
     match regex {
         Regex::Empty => {}
         Regex::Variable(variable) => {
-            push(program, Instruction::Take(*variable))?;
+            push(program, Instruction::Take(*variable, told))?;
+        }
+        Regex::Excluded(of) => add(of, Told::No, program)?,
+        Regex::Begin => {
+            push(program, Instruction::Begin)?;
+        }
+        Regex::End => {
+            push(program, Instruction::End)?;
         }
         Regex::Sequence(parts) => {
             for part in parts {
-                add(part, program)?;
+                add(part, told, program)?;
             }
         }
-        Regex::Alternation(branches) => alternation(branches, program, add)?,
+        Regex::Alternation(branches) => {
+            alternation(branches, program, |branch, program| {
+                add(branch, told, program)
+            })?;
+        }
         Regex::Permutation(members) => {
             let orders = orders(members.len())?;
             alternation(&orders, program, |order, program| {
                 for place in order {
-                    add(&members[*place], program)?;
+                    add(&members[*place], told, program)?;
                 }
                 Some(())
             })?;
@@ -86,11 +131,11 @@ fn add(regex: &Regex, program: &mut Vec<Instruction>) -> Option<()> {
             greedy,
         } => {
             for _ in 0..*min {
-                add(of, program)?;
+                add(of, told, program)?;
             }
             let Some(max) = max else {
                 let begin = push(program, Instruction::Jump(0))?;
-                add(of, program)?;
+                add(of, told, program)?;
                 push(program, Instruction::Jump(begin))?;
                 program[begin] = fork(*greedy, begin + 1, program.len());
                 return Some(());
@@ -98,7 +143,7 @@ fn add(regex: &Regex, program: &mut Vec<Instruction>) -> Option<()> {
             let mut forks = Vec::new();
             for _ in *min..*max {
                 forks.push(push(program, Instruction::Jump(0))?);
-                add(of, program)?;
+                add(of, told, program)?;
             }
             let end = program.len();
             for at in forks {

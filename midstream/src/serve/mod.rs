@@ -6,8 +6,10 @@
 //! lost comes twice with the same `id`. [`Pipeline`] is the same without broker and clock.
 
 mod lane;
+mod metrics;
 mod pipeline;
 mod saved;
+mod spilt;
 
 use std::future::Future;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -20,7 +22,8 @@ use crate::error::{Error, Result};
 use crate::mqtt::{Account, Answer, Inbound, Message, Outbound, Outgoing, UNACKNOWLEDGED_MAX};
 use crate::time::Timestamp;
 
-pub use pipeline::{Dispatch, IN_FLIGHT_MAX, Outcome, Pipeline, ServeMetrics};
+pub use metrics::ServeMetrics;
+pub use pipeline::{Dispatch, IN_FLIGHT_MAX, Outcome, Pipeline};
 
 /// How often queues and round trips are looked at.
 const OBSERVE_EVERY: Duration = Duration::from_millis(500);

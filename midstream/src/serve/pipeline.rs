@@ -11,8 +11,6 @@ use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::Serialize;
-
 use crate::backpressure::{
     Change, Events, Ladder, Level, Link, Packing, ReplayRate, Signals, sample,
 };
@@ -20,10 +18,11 @@ use crate::decode::Decoder;
 use crate::deploy::{BatchOptions, Deployment, Entry, Limits, Router};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::log::{LogOptions, LogStats, SegmentLog, WhenFull};
-use crate::metrics::Metrics;
+use crate::log::{LogOptions, SegmentLog, WhenFull};
 use crate::serve::lane::{Lane, Target, batch};
+use crate::serve::metrics::Counts;
 use crate::serve::saved::{self, State};
+use crate::serve::spilt::Spilt;
 use crate::spill::{Class, Replay, Spill};
 use crate::time::Timestamp;
 
@@ -57,65 +56,9 @@ pub enum Outcome {
     Refused,
 }
 
-/// Counters of this life of the process: `entries + restored = delivered + already_delivered + sampled_out + refused
-/// + lost + spilled + waiting`; `engine`, `journal` and each of `spill` add up by themselves.
-#[derive(Clone, Debug, Serialize)]
-pub struct ServeMetrics {
-    /// Messages taken, in this life of the process; without those of the journal that were processed again.
-    pub messages_in: u64,
-    /// Messages of the journal that were processed again at the start.
-    pub replayed_in: u64,
-    /// What was no event, by reason.
-    pub rejected: BTreeMap<&'static str, u64>,
-    /// The engine's counters, over all lives.
-    pub engine: Metrics,
-    /// What was to go to sinks.
-    pub entries: u64,
-    /// What waited when the snapshot was taken from which this life began.
-    pub restored: u64,
-    /// What has arrived, without what came from disk.
-    pub delivered: u64,
-    /// What had arrived in an earlier life of the process.
-    pub already_delivered: u64,
-    /// What a sample left out; its weight is with the rest.
-    pub sampled_out: u64,
-    /// What the broker would not have.
-    pub refused: u64,
-    /// What found no room in memory and none on disk.
-    pub lost: u64,
-    /// What went to disk.
-    pub spilled: u64,
-    /// What came from disk and has arrived.
-    pub replayed_out: u64,
-    /// What waits in memory.
-    pub waiting: u64,
-    /// What is on disk, by class.
-    pub spill: BTreeMap<Class, LogStats>,
-    /// The journal.
-    pub journal: LogStats,
-    /// How hard the gateway holds back.
-    pub level: Level,
-}
-
-#[derive(Debug, Default)]
-struct Counts {
-    messages_in: u64,
-    replayed_in: u64,
-    rejected: BTreeMap<&'static str, u64>,
-    entries: u64,
-    restored: u64,
-    delivered: u64,
-    already_delivered: u64,
-    sampled_out: u64,
-    refused: u64,
-    lost: u64,
-    spilled: u64,
-    replayed_out: u64,
-}
-
 /// A message on its way.
 #[derive(Debug)]
-struct Sent {
+pub(super) struct Sent {
     number: u64,
     of: Of,
     outcome: Option<Outcome>,
@@ -131,30 +74,30 @@ enum Of {
 
 /// A deployment at work.
 pub struct Pipeline {
-    sources: Vec<(String, Decoder)>,
-    engine: Engine,
-    router: Router,
-    lanes: Vec<Lane>,
-    journal: SegmentLog,
-    spill: Spill,
-    ladder: Ladder,
-    rate: ReplayRate,
-    limits: Limits,
-    saved: PathBuf,
-    sent: VecDeque<Sent>,
-    next_message: u64,
-    replay: Option<Replay>,
+    pub(super) sources: Vec<(String, Decoder)>,
+    pub(super) engine: Engine,
+    pub(super) router: Router,
+    pub(super) lanes: Vec<Lane>,
+    pub(super) journal: SegmentLog,
+    pub(super) spill: Spill,
+    pub(super) ladder: Ladder,
+    pub(super) rate: ReplayRate,
+    pub(super) limits: Limits,
+    pub(super) saved: PathBuf,
+    pub(super) sent: VecDeque<Sent>,
+    pub(super) next_message: u64,
+    pub(super) replay: Option<Replay>,
     /// Records from disk that have arrived, up to a place of each class.
-    released: BTreeMap<Class, u64>,
-    link: Link,
+    pub(super) released: BTreeMap<Class, u64>,
+    pub(super) link: Link,
     /// The newest round trip, and failures and sends that fade.
-    round_trip: Duration,
-    failures: f64,
-    sends: f64,
-    counts: Counts,
-    entries: Vec<Entry>,
+    pub(super) round_trip: Duration,
+    pub(super) failures: f64,
+    pub(super) sends: f64,
+    pub(super) counts: Counts,
+    pub(super) entries: Vec<Entry>,
     /// Entries that went to disk after the snapshot from which this life began: sink and number.
-    on_disk: HashSet<(usize, u64)>,
+    pub(super) on_disk: HashSet<(usize, u64)>,
 }
 
 impl Pipeline {
@@ -596,65 +539,9 @@ impl Pipeline {
         &mut self.engine
     }
 
-    /// The counters.
-    pub fn metrics(&self) -> ServeMetrics {
-        let counts = &self.counts;
-        ServeMetrics {
-            messages_in: counts.messages_in,
-            replayed_in: counts.replayed_in,
-            rejected: counts.rejected.clone(),
-            engine: self.engine.metrics(),
-            entries: counts.entries,
-            restored: counts.restored,
-            delivered: counts.delivered,
-            already_delivered: counts.already_delivered,
-            sampled_out: counts.sampled_out,
-            refused: counts.refused,
-            lost: counts.lost,
-            spilled: counts.spilled,
-            replayed_out: counts.replayed_out,
-            waiting: self
-                .lanes
-                .iter()
-                .map(|lane| lane.waiting.len() as u64)
-                .sum(),
-            spill: self.spill.stats(),
-            journal: self.journal.stats(),
-            level: self.ladder.level(),
-        }
-    }
-
     /// The folder that it works in.
     pub fn folder(&self) -> &Path {
         self.saved.parent().unwrap_or(&self.saved)
-    }
-}
-
-/// An entry as it is on disk.
-struct Spilt<'a> {
-    lane: &'a str,
-    number: u64,
-    line: &'a str,
-}
-
-impl<'a> Spilt<'a> {
-    fn write(&self) -> Vec<u8> {
-        let mut record = self.number.to_le_bytes().to_vec();
-        record.push(self.lane.len().min(255) as u8);
-        record.extend_from_slice(self.lane.as_bytes());
-        record.extend_from_slice(self.line.as_bytes());
-        record
-    }
-
-    fn read(record: &'a [u8]) -> Option<Self> {
-        let (number, rest) = record.split_first_chunk()?;
-        let (length, rest) = rest.split_first()?;
-        let (lane, line) = rest.split_at_checked(usize::from(*length))?;
-        Some(Self {
-            lane: std::str::from_utf8(lane).ok()?,
-            number: u64::from_le_bytes(*number),
-            line: std::str::from_utf8(line).ok()?,
-        })
     }
 }
 

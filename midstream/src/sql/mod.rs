@@ -1,6 +1,7 @@
 //! `SELECT … FROM source MATCH_RECOGNIZE (…)`, read with `sqlparser`'s tokens and expressions; the clauses and the
 //! pattern are read here, since that crate knows neither `SUBSET`, `WITHIN` nor reluctant quantifiers.
 
+mod navigation;
 mod pattern;
 mod value;
 
@@ -307,6 +308,18 @@ fn statement(parser: &mut Parser<'_>, name: &str) -> Read<RecognizeRule> {
                 break;
             }
         }
+    }
+    let unmatched = matches!(
+        rule.rows,
+        RowsPerMatch::All {
+            unmatched: true,
+            ..
+        }
+    );
+    if unmatched && rule.regex.excludes() {
+        return own(
+            "WITH UNMATCHED ROWS is refused beside an exclusion {- … -}, as the standard has it",
+        );
     }
     rule.define = vec![None; known.variables.len()];
     if word(parser, "DEFINE") {

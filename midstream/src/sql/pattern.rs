@@ -31,7 +31,8 @@ fn sequence(parser: &mut Parser<'_>, names: &mut Names, depth: usize) -> Read<Re
     let mut parts = Vec::new();
     loop {
         match parser.peek_token().token {
-            Token::Pipe | Token::RParen | Token::Comma | Token::EOF => break,
+            // A minus ends an exclusion.
+            Token::Pipe | Token::RParen | Token::Comma | Token::Minus | Token::EOF => break,
             _ => parts.push(repetition(parser, names, depth)?),
         }
     }
@@ -48,7 +49,8 @@ fn repetition(parser: &mut Parser<'_>, names: &mut Names, depth: usize) -> Read<
         Token::Mul => (0, None),
         Token::Plus => (1, None),
         Token::Placeholder(sign) if sign == "?" => (0, Some(1)),
-        Token::LBrace => {
+        // `{-` begins what follows.
+        Token::LBrace if parser.peek_nth_token(1).token != Token::Minus => {
             parser.next_token();
             let (min, max) = counts(parser)?;
             return quantified(parser, of, min, max);
@@ -87,9 +89,6 @@ fn counts(parser: &mut Parser<'_>) -> Read<(u32, Option<u32>)> {
             _ => own(format!("a number of repetitions is at most {COUNT_MAX}")),
         }
     };
-    if parser.peek_token().token == Token::Minus {
-        return own("exclusion {- … -} is refused: all rows of a match are told");
-    }
     let min = number(parser)?;
     let max = if parser.consume_token(&Token::Comma) {
         number(parser)?
@@ -110,10 +109,21 @@ fn primary(parser: &mut Parser<'_>, names: &mut Names, depth: usize) -> Read<Reg
             parser.expect_token(&Token::RParen)?;
             Ok(inner)
         }
-        Token::LBrace => own("exclusion {- … -} is refused: all rows of a match are told"),
-        Token::Caret => own("the anchor ^ is refused: a stream has no beginning"),
+        Token::LBrace => {
+            parser.next_token();
+            parser.expect_token(&Token::Minus)?;
+            let inner = alternation(parser, names, depth + 1)?;
+            parser.expect_token(&Token::Minus)?;
+            parser.expect_token(&Token::RBrace)?;
+            Ok(Regex::Excluded(Box::new(inner)))
+        }
+        Token::Caret => {
+            parser.next_token();
+            Ok(Regex::Begin)
+        }
         Token::Placeholder(sign) if sign == "$" => {
-            own("the anchor $ is refused: a stream has no end")
+            parser.next_token();
+            Ok(Regex::End)
         }
         Token::Word(word)
             if word.quote_style.is_none()

@@ -1,23 +1,23 @@
 //! Values and conditions of `DEFINE`, `MEASURES` and the columns that are told.
 
 use sqlparser::ast::{
-    BinaryOperator, DuplicateTreatment, Expr, FunctionArg, FunctionArgExpr, FunctionArguments,
-    UnaryOperator, Value as Literal,
+    BinaryOperator, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, UnaryOperator,
+    Value as Literal,
 };
 
+use super::navigation::{navigated_value, navigation};
 use super::{Names, Read, own};
-use crate::aggregate::Aggregate;
 use crate::event::Value;
 use crate::expression::{Function, Operator, Term};
 use crate::predicate::{Comparison, Node};
-use crate::recognize::{Navigation, Pick, Reach, Semantics, Variable};
+use crate::recognize::{Navigation, Semantics};
 
 /// Where an expression stands.
 pub(super) struct Scope<'a> {
-    names: &'a Names,
+    pub(super) names: &'a Names,
     /// What is meant without `RUNNING` or `FINAL`.
-    semantics: Semantics,
-    measures: bool,
+    pub(super) semantics: Semantics,
+    pub(super) measures: bool,
 }
 
 impl<'a> Scope<'a> {
@@ -171,7 +171,7 @@ fn literal(value: &Literal) -> Read<Value> {
 }
 
 /// A value whose leaves `leaf` reads; arithmetic and functions are alike everywhere.
-fn term<L>(
+pub(super) fn term<L>(
     expression: &Expr,
     leaf: &mut impl FnMut(&Expr) -> Read<Option<Term<L>>>,
 ) -> Read<Term<L>> {
@@ -234,7 +234,7 @@ fn term<L>(
 }
 
 /// The plain arguments of a function.
-fn arguments(expression: &Expr) -> Read<Vec<&Expr>> {
+pub(super) fn arguments(expression: &Expr) -> Read<Vec<&Expr>> {
     let Expr::Function(function) = expression else {
         return Ok(Vec::new());
     };
@@ -257,6 +257,9 @@ fn arguments(expression: &Expr) -> Read<Vec<&Expr>> {
 
 pub(super) fn value(expression: &Expr, scope: &Scope<'_>) -> Read<Term<Navigation>> {
     term(expression, &mut |expression| {
+        if let Some(found) = navigated_value(expression, scope)? {
+            return Ok(Some(found));
+        }
         Ok(navigation(expression, scope)?.map(Term::Leaf))
     })
 }
@@ -272,200 +275,5 @@ pub(super) fn column(expression: &Expr, alias: Option<&str>) -> Read<Term<String
             _ => own(format!("no table is called as in `{expression}`")),
         },
         _ => Ok(None),
-    })
-}
-
-/// `column` or `VARIABLE.column`.
-fn pick(expression: &Expr, scope: &Scope<'_>, semantics: Semantics) -> Read<Option<Pick>> {
-    let (variables, column) = match expression {
-        Expr::Identifier(name) => (Vec::new(), name.value.clone()),
-        Expr::CompoundIdentifier(parts) => match parts.as_slice() {
-            [variable, column] => (scope.names.need(&variable.value)?, column.value.clone()),
-            _ => return own(format!("`{expression}` is not a variable and a column")),
-        },
-        Expr::Nested(inner) => return pick(inner, scope, semantics),
-        _ => return Ok(None),
-    };
-    Ok(Some(Pick {
-        variables,
-        column,
-        reach: Reach::Last(0),
-        semantics,
-        offset: 0,
-    }))
-}
-
-fn count(expression: &Expr) -> Read<u32> {
-    if let Expr::Value(value) = expression
-        && let Literal::Number(text, _) = &value.value
-        && let Ok(count) = text.parse::<u32>()
-        && count <= 10_000
-    {
-        return Ok(count);
-    }
-    own(format!(
-        "a whole number up to 10000 is expected here, not `{expression}`"
-    ))
-}
-
-fn navigation(expression: &Expr, scope: &Scope<'_>) -> Read<Option<Navigation>> {
-    if let Some(found) = pick(expression, scope, scope.semantics)? {
-        return Ok(Some(Navigation::Pick(found)));
-    }
-    let Expr::Function(function) = expression else {
-        return Ok(None);
-    };
-    let full = function.name.to_string().to_uppercase();
-    let (name, semantics) = match (full.strip_prefix("FINAL_"), full.strip_prefix("RUNNING_")) {
-        (Some(_), _) if !scope.measures => {
-            return own("FINAL has no meaning in DEFINE, where the match is not complete");
-        }
-        (Some(name), _) => (name, Semantics::Final),
-        (_, Some(name)) => (name, Semantics::Running),
-        _ => (full.as_str(), scope.semantics),
-    };
-    match name {
-        "MATCH_NUMBER" => Ok(Some(Navigation::MatchNumber)),
-        "MATCH_ROWTIME" => Ok(Some(Navigation::RowTime)),
-        "FIRST" | "LAST" | "PREV" | "NEXT" | "CLASSIFIER" => {
-            let found = navigated(expression, name, scope, semantics)?;
-            Ok(Some(if found.column.is_empty() {
-                Navigation::Classifier(found)
-            } else {
-                Navigation::Pick(found)
-            }))
-        }
-        _ => match aggregate(name) {
-            Some(kind) => aggregated(expression, kind, scope, semantics).map(Some),
-            None => Ok(None),
-        },
-    }
-}
-
-/// `FIRST`, `LAST`, `PREV` and `NEXT`, also one in the other; `CLASSIFIER` is a column without a name.
-fn navigated(expression: &Expr, name: &str, scope: &Scope<'_>, semantics: Semantics) -> Read<Pick> {
-    let arguments = arguments(expression)?;
-    if name == "CLASSIFIER" {
-        let variables = match arguments.as_slice() {
-            [] => Vec::new(),
-            [Expr::Identifier(variable)] => scope.names.need(&variable.value)?,
-            _ => return own("CLASSIFIER takes a variable or nothing"),
-        };
-        return Ok(Pick {
-            variables,
-            column: String::new(),
-            reach: Reach::Last(0),
-            semantics,
-            offset: 0,
-        });
-    }
-    let (of, by) = match arguments.as_slice() {
-        [of] => (*of, None),
-        [of, by] => (*of, Some(count(by)?)),
-        _ => return own(format!("{name} takes a column and perhaps a number")),
-    };
-    let inner = match (pick(of, scope, semantics)?, of) {
-        (Some(found), _) => found,
-        (None, Expr::Function(function)) => {
-            let inner = function.name.to_string().to_uppercase();
-            let logical = ["FIRST", "LAST", "CLASSIFIER"];
-            let (inner, semantics) =
-                match (inner.strip_prefix("FINAL_"), inner.strip_prefix("RUNNING_")) {
-                    (Some(inner), _) => (inner.to_owned(), Semantics::Final),
-                    (_, Some(inner)) => (inner.to_owned(), Semantics::Running),
-                    _ => (inner.clone(), semantics),
-                };
-            if !logical.contains(&inner.as_str()) {
-                return own(format!("`{of}` is refused inside {name}"));
-            }
-            navigated(of, &inner, scope, semantics)?
-        }
-        (None, other) => {
-            return own(format!(
-                "`{other}` is refused inside {name}: only a column is"
-            ));
-        }
-    };
-    let by_or_one = by.unwrap_or(1);
-    Ok(match name {
-        "FIRST" => Pick {
-            reach: Reach::First(by.unwrap_or(0)),
-            ..inner
-        },
-        "LAST" => Pick {
-            reach: Reach::Last(by.unwrap_or(0)),
-            ..inner
-        },
-        "PREV" => Pick {
-            offset: -i64::from(by_or_one),
-            ..inner
-        },
-        _ => Pick {
-            offset: i64::from(by_or_one),
-            ..inner
-        },
-    })
-}
-
-fn aggregate(name: &str) -> Option<Aggregate> {
-    Some(match name {
-        "COUNT" => Aggregate::Count,
-        "SUM" => Aggregate::Sum,
-        "AVG" => Aggregate::Avg,
-        "MIN" => Aggregate::Min,
-        "MAX" => Aggregate::Max,
-        "STDDEV" | "STDDEV_SAMP" => Aggregate::Stddev,
-        _ => return None,
-    })
-}
-
-fn aggregated(
-    expression: &Expr,
-    kind: Aggregate,
-    scope: &Scope<'_>,
-    semantics: Semantics,
-) -> Read<Navigation> {
-    let Expr::Function(function) = expression else {
-        return own("an aggregate is a function");
-    };
-    let FunctionArguments::List(list) = &function.args else {
-        return own(format!("`{expression}` needs what it is of"));
-    };
-    let distinct = list.duplicate_treatment == Some(DuplicateTreatment::Distinct);
-    let kind = match (kind, distinct) {
-        (Aggregate::Count, true) => Aggregate::Distinct,
-        (_, true) => return own(format!("DISTINCT is refused in `{expression}`")),
-        (kind, false) => kind,
-    };
-    let [FunctionArg::Unnamed(argument)] = list.args.as_slice() else {
-        return own(format!("`{expression}` takes one value"));
-    };
-    let mut variables: Option<Vec<Variable>> = None;
-    let of = match argument {
-        FunctionArgExpr::Wildcard => None,
-        FunctionArgExpr::QualifiedWildcard(name) => {
-            variables = Some(scope.names.need(&name.to_string())?);
-            None
-        }
-        FunctionArgExpr::Expr(inner) => Some(term(inner, &mut |leaf| {
-            let Some(found) = pick(leaf, scope, semantics)? else {
-                return Ok(None);
-            };
-            let known = variables.get_or_insert_with(|| found.variables.clone());
-            if *known != found.variables {
-                return own(format!("`{expression}` is of rows of two variables"));
-            }
-            Ok(Some(Term::Leaf(found.column)))
-        })?),
-        other => return own(format!("the argument {other} is refused")),
-    };
-    if of.is_none() && !matches!(kind, Aggregate::Count) {
-        return own(format!("`{expression}` needs a column"));
-    }
-    Ok(Navigation::Aggregate {
-        kind,
-        variables: variables.unwrap_or_default(),
-        of,
-        semantics,
     })
 }

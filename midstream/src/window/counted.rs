@@ -72,13 +72,12 @@ impl<S: Summary> Operator for Counted<S> {
                 while state.times.front().is_some_and(|(pane, _)| *pane < begin) {
                     state.times.pop_front();
                 }
-                if state.count >= self.size || self.fill == Fill::Partial {
-                    let all = state.panes.all();
-                    if let Some(edge) = self.frame.tells(&all, &mut state.held) {
-                        let first = state.times.front().map_or(at, |(_, first)| *first);
-                        let name = state.count.to_string();
-                        out.push(self.frame.output(&all, key, (first, at), &name, edge));
-                    }
+                if (state.count >= self.size || self.fill == Fill::Partial)
+                    && let Some((edge, all)) = self.frame.tells_panes(&state.panes, &mut state.held)
+                {
+                    let first = state.times.front().map_or(at, |(_, first)| *first);
+                    let name = state.count.to_string();
+                    out.push(self.frame.output(&all, key, (first, at), &name, edge));
                 }
             }
             state.panes.drop_before(next.min(state.count));

@@ -74,12 +74,11 @@ impl<S: Summary> Operator for Each<S> {
             }
             state.panes.push(at, input);
             state.last = at;
-            if self.when.holds(row) {
-                let all = state.panes.all();
-                if let Some(edge) = self.frame.tells(&all, &mut state.held) {
-                    let first = state.panes.oldest().unwrap_or(at);
-                    out.push(self.frame.output(&all, key, (first, at), &row.id(), edge));
-                }
+            if self.when.holds(row)
+                && let Some((edge, all)) = self.frame.tells_panes(&state.panes, &mut state.held)
+            {
+                let first = state.panes.oldest().unwrap_or(at);
+                out.push(self.frame.output(&all, key, (first, at), &row.id(), edge));
             }
             if !std::mem::replace(&mut state.queued, true) {
                 self.due

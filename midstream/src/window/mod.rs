@@ -24,6 +24,7 @@ use crate::output::{Found, MatchId, Output, Record};
 use crate::predicate::Compiled;
 use crate::rule::{Emit, Having, WindowRule};
 use crate::time::Timestamp;
+use panes::Panes;
 use summary::{Slots, Summary};
 
 pub(crate) use paned::place_of;
@@ -57,6 +58,8 @@ struct Frame<S: Summary> {
     /// Empty where the aggregates are told as they are.
     select: Vec<(Arc<str>, Selected)>,
     emit: Emit,
+    /// Whether an outline is enough to say if a window is told. Most are not.
+    outline_decides: bool,
     /// Events whose key was one too many.
     dropped: u64,
 }
@@ -115,6 +118,17 @@ impl<S: Summary> Frame<S> {
             return Some(Edge::Holds);
         }
         (before && !holds && self.emit == Emit::Changes && asks).then_some(Edge::Over)
+    }
+
+    /// Says whether a window of panes is told, and then what it holds.
+    fn tells_panes(&self, panes: &Panes<S>, held: &mut bool) -> Option<(Edge, S)> {
+        let asks = !self.having.is_empty() || self.condition.is_some();
+        if !(self.outline_decides && asks) {
+            let all = panes.all();
+            return self.tells(&all, held).map(|edge| (edge, all));
+        }
+        let edge = self.tells(&panes.outline(), held)?;
+        Some((edge, panes.all()))
     }
 
     fn output(

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::batch::{Batch, Column, Row};
+use crate::batch::{Batch, Row};
 use crate::event::ValueRef;
 use crate::key::KeyTable;
 use crate::operator::{Operator, loaded, saved};
@@ -21,6 +21,10 @@ use crate::window::plan::divisor;
 use crate::window::summary::Summary;
 use crate::window::{Frame, KEYS_MAX};
 
+/// How many keys ahead memory is read when a window ends: each key's panes lie elsewhere, and waiting for one
+/// after the other is most of the time.
+const READ_AHEAD: usize = 8;
+
 #[derive(Debug)]
 pub(super) struct Paned<S: Summary> {
     frame: Frame<S>,
@@ -29,7 +33,6 @@ pub(super) struct Paned<S: Summary> {
     /// The places of the keys in order, where they are known.
     order: Vec<u32>,
     passing: Vec<u64>,
-    places: Vec<Option<u32>>,
 }
 
 /// Size, slide and pane of windows that begin at multiples of the slide.
@@ -126,7 +129,6 @@ impl<S: Summary> Paned<S> {
             keys: KeyTable::default(),
             order: Vec::new(),
             passing: Vec::new(),
-            places: Vec::new(),
         }
     }
 
@@ -139,12 +141,14 @@ impl<S: Summary> Paned<S> {
         let mut oldest = i64::MAX;
         let order = std::mem::take(&mut self.order);
         let mut gone = false;
-        for place in &order {
+        for (at, place) in order.iter().enumerate() {
+            if let Some(ahead) = order.get(at + READ_AHEAD) {
+                self.keys.at(*ahead).panes.read_ahead();
+            }
             let (key, state) = self.keys.entry_mut(*place);
             // A key stays until a window without it, in which what is asked does not hold.
             state.panes.drop_before(begin);
-            let all = state.panes.all();
-            if let Some(edge) = self.frame.tells(&all, &mut state.held) {
+            if let Some((edge, all)) = self.frame.tells_panes(&state.panes, &mut state.held) {
                 let name = end.to_string();
                 out.push(self.frame.output(&all, key, (begin, end), &name, edge));
             }
@@ -189,10 +193,6 @@ impl<S: Summary> Operator for Paned<S> {
     fn push_rows(&mut self, batch: &Batch, rows: Range<usize>, _out: &mut Vec<Output>) {
         let mut passing = std::mem::take(&mut self.passing);
         self.frame.filter.rows(batch, rows.clone(), &mut passing);
-        // The places of texts, looked up once each; no key goes away before the window's end.
-        let mut places = std::mem::take(&mut self.places);
-        places.clear();
-        let column = self.frame.key.map(|key| &batch.columns[key]);
         let known = self.keys.len();
         for (word, bits) in passing.iter().enumerate() {
             let mut bits = *bits;
@@ -202,28 +202,14 @@ impl<S: Summary> Operator for Paned<S> {
                 let Some(start) = self.clock.pane(batch.at[row].as_millis()) else {
                     continue;
                 };
-                let dropped = &mut self.frame.dropped;
-                let place = if let Some(Column::Text { dictionary, codes }) = column {
-                    if places.is_empty() {
-                        places.resize(dictionary.len(), None);
-                    }
-                    let code = codes[row] as usize;
-                    match places[code] {
-                        Some(place) => Some(place),
-                        None => {
-                            let key = Some(ValueRef::Text(&dictionary[code]));
-                            places[code] = place_of(&mut self.keys, key, dropped);
-                            places[code]
-                        }
-                    }
-                } else {
-                    let key = self
-                        .frame
-                        .key
-                        .and_then(|key| Row::Batch(batch, row).value(key));
-                    place_of(&mut self.keys, key, dropped)
-                };
-                let input = S::read(&self.frame.plan, Row::Batch(batch, row));
+                let row = Row::Batch(batch, row);
+                let coded = self.frame.key.and_then(|key| row.code(key));
+                let known = coded.and_then(|(text, code)| self.keys.find_code(text, code));
+                let place = known.or_else(|| {
+                    let key = self.frame.key.and_then(|key| row.value(key));
+                    place_of(&mut self.keys, key, &mut self.frame.dropped)
+                });
+                let input = S::read(&self.frame.plan, row);
                 if let (Some(place), Some(input)) = (place, input) {
                     self.keys.at_mut(place).panes.push(start, input);
                 }
@@ -233,7 +219,6 @@ impl<S: Summary> Operator for Paned<S> {
             self.order.clear();
         }
         self.passing = passing;
-        self.places = places;
     }
 
     fn next_end_after(&self, at: Timestamp) -> i64 {

@@ -142,7 +142,9 @@ fn count_divisor(a: u32, b: u32) -> u32 {
 
 fn frame<S: Summary>(rule: &WindowRule, schema: &Schema, plan: S::Plan) -> Result<Frame<S>> {
     let key = rule.key.as_deref().map(|key| schema.index(key));
+    let asks = |having: &crate::rule::Having| having.parts().0 == Aggregate::Stddev;
     Ok(Frame {
+        outline_decides: S::outlines(&plan) && !rule.having.iter().any(asks),
         name: rule.name.as_str().into(),
         source: schema.shared_name().clone(),
         key: key.transpose()?,

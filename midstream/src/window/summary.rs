@@ -30,6 +30,14 @@ pub(crate) trait Summary:
     fn read<'a>(plan: &'a Self::Plan, row: Row<'a>) -> Option<Self::Input<'a>>;
     fn take(&mut self, input: Self::Input<'_>);
     fn merge(&mut self, later: &Self);
+    /// As [`Summary::merge`] for what [`Summary::outlines`] says is enough.
+    fn merge_outline(&mut self, later: &Self) {
+        self.merge(later);
+    }
+    /// Whether all that a plan asks for is part of the outline, which costs less.
+    fn outlines(_plan: &Self::Plan) -> bool {
+        false
+    }
     /// Whether no event was taken.
     fn is_empty(&self) -> bool;
     /// The value of an aggregate.
@@ -68,6 +76,14 @@ impl Summary for Aggregates {
 
     fn merge(&mut self, later: &Self) {
         Self::merge(self, later);
+    }
+
+    fn merge_outline(&mut self, later: &Self) {
+        Self::merge_outline(self, later);
+    }
+
+    fn outlines(plan: &OneField) -> bool {
+        !plan.slots.contains(&Aggregate::Stddev)
     }
 
     fn is_empty(&self) -> bool {

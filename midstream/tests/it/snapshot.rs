@@ -19,7 +19,7 @@ fn other() -> Schema {
 
 fn builder() -> EngineBuilder {
     let ms = Duration::from_millis;
-    Engine::builder()
+    let builder = Engine::builder()
         .source(schema())
         .source(other())
         .watermarks(Watermarks::BySource { idle: ms(900) })
@@ -101,6 +101,29 @@ fn builder() -> EngineBuilder {
             .within(ms(1500))
             .timeouts(Timeouts::Tell),
         )
+        .rule(
+            Rule::window("several", "s")
+                .keys(&["key", "t.limit"])
+                .field("value")
+                .tumbling(ms(500))
+                .emit(Emit::Every),
+        );
+    #[cfg(feature = "sql")]
+    let builder = ["", "LAST(high.value) + "]
+        .iter()
+        .enumerate()
+        .fold(builder, |builder, (place, back)| {
+            // The second asks what was taken before.
+            let text = format!(
+                "SELECT * FROM s MATCH_RECOGNIZE (PARTITION BY key ORDER BY at
+                   MEASURES FIRST(low.value) AS least, COUNT(high.value) AS steps
+                   ALL ROWS PER MATCH AFTER MATCH SKIP TO NEXT ROW
+                   PATTERN (low+? {{- middle* -}} high{{2,}}) WITHIN INTERVAL '3' SECOND
+                   DEFINE low AS value < 4, middle AS value < 6, high AS value > {back}PREV(value) - 1)"
+            );
+            builder.rule(midstream::parse_sql(&text, &format!("rows {place}")).unwrap())
+        });
+    builder
 }
 
 fn run(engine: &mut Engine, events: &[Event]) -> Vec<Output> {

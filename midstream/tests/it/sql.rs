@@ -202,8 +202,13 @@ fn what_is_refused_is_told_with_its_place() {
         )
     };
     for (text, wanted) in [
-        (sql("A {- B -} C", "A AS v > 1"), "exclusion"),
-        (sql("^ A", "A AS v > 1"), "anchor"),
+        (sql("A {- B C", "A AS v > 1"), "Expected"),
+        (sql("A - B", "A AS v > 1"), "Expected"),
+        (
+            sql("A {- B -} C", "A AS v > 1")
+                .replace("PATTERN", "ALL ROWS PER MATCH WITH UNMATCHED ROWS PATTERN"),
+            "exclusion",
+        ),
         (sql("A", "A AS v >"), "Expected"),
         (sql("A", "Q AS v > 1"), "no variable `Q`"),
         (sql("A{3,1}", "A AS v > 1"), "maximum"),

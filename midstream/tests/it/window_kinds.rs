@@ -31,6 +31,82 @@ fn rule() -> WindowRule {
         .select("twice", aggregate(Aggregate::Sum, field("value") * 2.0))
 }
 
+#[test]
+fn several_fields_are_one_key_and_no_two_keys_read_alike() {
+    let schema = Schema::new("s")
+        .field("hall", FieldType::Text)
+        .field("row", FieldType::Text)
+        .field("value", FieldType::Float);
+    let text = "RULE text: SELECT hall, row, COUNT(*) AS events FROM s GROUP BY hall, row
+                  WITHIN TUMBLING WINDOW 1 SECONDS";
+    let rules = midstream::parse_rules(text, "s").unwrap();
+    let builder = Rule::window("builder", "s")
+        .keys(&["hall", "row"])
+        .select("events", count())
+        .tumbling(Duration::from_secs(1));
+    let sequence = Rule::sequence("sequence")
+        .keys(&["hall", "row"])
+        .step("s", midstream::gt("value", 0.0))
+        .step("s", midstream::gt("value", 0.0))
+        .within(Duration::from_secs(1));
+    let mut engine = rules
+        .into_iter()
+        .chain([Rule::from(builder), sequence.into()])
+        .fold(Engine::builder().source(schema.clone()), |plan, rule| {
+            plan.rule(rule)
+        })
+        .build()
+        .unwrap();
+    let mut found = Vec::new();
+    for (n, (hall, row)) in [("a, b", "c"), ("a", "b, c"), ("a", "c"), ("a", "c")]
+        .into_iter()
+        .enumerate()
+    {
+        let fields = [
+            ("hall", hall.into()),
+            ("row", row.into()),
+            ("value", 1.0.into()),
+        ];
+        let at = Timestamp::from_millis(n as i64);
+        found.extend(
+            engine
+                .push(schema.event(&n.to_string(), at, &fields).unwrap())
+                .unwrap(),
+        );
+    }
+    // Without one of its fields an event has no key.
+    let half = [("hall", Value::from("a")), ("value", 1.0.into())];
+    found.extend(
+        engine
+            .push(
+                schema
+                    .event("half", Timestamp::from_millis(9), &half)
+                    .unwrap(),
+            )
+            .unwrap(),
+    );
+    found.extend(engine.advance_to(Timestamp::from_millis(1000)));
+    let keys = |rule: &str| -> Vec<String> {
+        let of = found.iter().filter(|output| *output.rule == *rule);
+        of.map(|output| {
+            let events = match &output.found {
+                Found::Row(record) => record.get("events").map(ToString::to_string),
+                _ => None,
+            };
+            format!(
+                "{} {}",
+                output.key.as_ref().unwrap(),
+                events.unwrap_or_default()
+            )
+        })
+        .collect()
+    };
+    let wanted = ["a, b\\, c 1", "a, c 2", "a\\, b, c 1"];
+    assert_eq!(keys("text"), wanted);
+    assert_eq!(keys("builder"), wanted);
+    assert_eq!(keys("sequence"), ["a, c "]);
+}
+
 /// Begin, end, key, then the columns as text.
 type Row = (i64, i64, String, Vec<String>);
 

@@ -84,18 +84,14 @@ fn one_that_has_lost_its_file_gets_everything_again() {
     assert_eq!(b.state("R2")["battery"], 4);
 }
 
-#[test]
-fn ten_of_many_documents_differ_and_little_is_exchanged() {
+/// Two stores that were filled by a third, so that neither knows anything of the other.
+fn filled(count: usize) -> (Site, Site) {
     let (mut a, mut b) = peers();
-    let count = 5_000;
-    // Both were filled by a third, so that neither knows anything of the other.
     let mut third = Site::new(3, Role::Device, Toward::Peer);
     let mut tx = third.endpoint.db_mut().begin(at(1)).unwrap();
     for number in 0..count {
-        tx.agent("robot", &format!("R{number}"))
-            .unwrap()
-            .set("battery", number)
-            .unwrap();
+        let mut agent = tx.agent("robot", &format!("R{number}")).unwrap();
+        agent.set("battery", number).unwrap();
     }
     tx.commit().unwrap();
     for site in [&mut a, &mut b] {
@@ -107,18 +103,69 @@ fn ten_of_many_documents_differ_and_little_is_exchanged() {
         }
         tx.commit().unwrap();
     }
-    for number in 0..5 {
-        a.set(&format!("R{}", number * 97), "battery", -1, at(5));
-        b.set(&format!("R{}", 4_000 + number), "battery", -2, at(5));
+    (a, b)
+}
+
+#[test]
+fn few_of_many_documents_differ_and_little_is_exchanged() {
+    let count = 3_000;
+    for (differ, bytes_max, rounds_max) in [
+        (0, 4_000, 4),
+        (10, 20_000, 6),
+        (300, 100_000, 8),
+        (count, 600_000, 40),
+    ] {
+        let (mut a, mut b) = filled(count);
+        // Half of them here, half there.
+        for number in 0..differ {
+            let site = if number % 2 == 0 { &mut a } else { &mut b };
+            let id = format!("R{}", number * count / differ);
+            site.set(&id, "battery", 100_000 + number, at(5));
+        }
+        let (bytes, rounds) = exchange(&mut a, &mut b, at(10));
+        assert_live(&a, &b);
+        for number in 0..differ {
+            let id = format!("R{}", number * count / differ);
+            for site in [&a, &b] {
+                assert_eq!(site.state(&id)["battery"], 100_000 + number, "{id}");
+            }
+        }
+        assert!(bytes < bytes_max, "{differ} differ: {bytes} bytes");
+        assert!(
+            rounds <= rounds_max,
+            "{differ} differ: {rounds} round trips"
+        );
+        let sent = [&a, &b].map(|site| site.session.stats().documents_sent);
+        assert_eq!(sent, [differ.div_ceil(2) as u64, (differ / 2) as u64]);
     }
-    let (bytes, rounds) = exchange(&mut a, &mut b, at(10));
-    assert_live(&a, &b);
-    for number in 0..5 {
-        assert_eq!(b.state(&format!("R{}", number * 97))["battery"], -1);
-        assert_eq!(a.state(&format!("R{}", 4_000 + number))["battery"], -2);
+}
+
+#[test]
+fn a_search_goes_on_when_any_one_of_its_frames_is_lost() {
+    for lost in 0..24 {
+        let (mut a, mut b) = filled(200);
+        a.set("R7", "battery", -1, at(5));
+        b.set("R8", "battery", -2, at(5));
+        let mut number = 0;
+        for tick in 0..40 {
+            let now = at(10 + tick * 500);
+            for turn in 0..8 {
+                let (from, to) = match turn % 2 {
+                    0 => (&mut a, &mut b),
+                    _ => (&mut b, &mut a),
+                };
+                while let Some(frame) = from.poll(now) {
+                    if number != lost {
+                        to.receive(&frame, now).unwrap();
+                    }
+                    number += 1;
+                }
+            }
+        }
+        assert_live(&a, &b);
+        for site in [&a, &b] {
+            assert_eq!(site.state("R7")["battery"], -1, "frame {lost} lost");
+            assert_eq!(site.state("R8")["battery"], -2, "frame {lost} lost");
+        }
     }
-    assert!(bytes < 20_000, "{bytes} bytes");
-    assert!(rounds <= 10, "{rounds} rounds");
-    assert_eq!(a.session.stats().documents_sent, 5);
-    assert_eq!(b.session.stats().documents_sent, 5);
 }

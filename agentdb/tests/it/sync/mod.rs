@@ -2,6 +2,7 @@
 
 mod events;
 mod frames;
+mod left_out;
 mod link;
 #[cfg(feature = "mqtt")]
 mod mqtt;

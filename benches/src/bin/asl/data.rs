@@ -4,8 +4,8 @@ use std::cell::Cell;
 
 use serde_json::{Map, Value};
 
-use super::intrinsics;
 use super::jsonpath::{Path, Root};
+use super::{functions, intrinsics};
 
 /// Largest input or output of a state, in bytes of JSON.
 pub const DATA_LEN_MAX: usize = 262_144;
@@ -15,6 +15,8 @@ pub const DATA_LEN_MAX: usize = 262_144;
 pub struct Fault {
     pub error: String,
     pub cause: String,
+    /// The field whose JSONata expression failed.
+    pub location: Option<String>,
 }
 
 impl Fault {
@@ -22,6 +24,15 @@ impl Fault {
         Self {
             error: error.to_owned(),
             cause: cause.into(),
+            location: None,
+        }
+    }
+
+    /// An expression of JSONata that gave nothing, the wrong thing, or failed.
+    pub fn query(field: &str, cause: impl Into<String>) -> Self {
+        Self {
+            location: Some(field.to_owned()),
+            ..Self::new("States.QueryEvaluationError", cause)
         }
     }
 
@@ -46,7 +57,7 @@ pub struct Scope<'a> {
 
 impl<'a> Scope<'a> {
     pub fn random(&self) -> u64 {
-        let next = intrinsics::split_mix(self.seed.get());
+        let next = functions::split_mix(self.seed.get());
         self.seed.set(next);
         next
     }

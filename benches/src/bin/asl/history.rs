@@ -12,6 +12,8 @@ pub struct History {
     pub lanes: HashMap<String, Lane>,
     /// Where the lane stood that failed last.
     pub failed_at: u64,
+    /// Beginnings of lanes that have a history of their own: child executions of a distributed Map.
+    pub apart: Vec<String>,
 }
 
 /// Where a lane stands.
@@ -45,6 +47,9 @@ impl History {
         kind: &str,
         details: Option<(&str, Value)>,
     ) -> u64 {
+        if self.apart.iter().any(|lanes| lane.starts_with(lanes)) {
+            return self.lane(lane).previous;
+        }
         let id = self.events.len() as u64 + 1;
         let mut event = Map::new();
         event.insert("id".to_owned(), Value::from(id));
@@ -63,15 +68,24 @@ impl History {
 }
 
 /// Details of `…StateEntered`: data travels as JSON text, as in the original.
-pub fn entered(name: &str, input: &Value) -> Option<(&'static str, Value)> {
-    let details =
-        json!({"name": name, "input": input.to_string(), "inputDetails": {"truncated": false}});
+pub fn entered(name: &str, input: &str) -> Option<(&'static str, Value)> {
+    let details = json!({"name": name, "input": input, "inputDetails": {"truncated": false}});
     Some(("stateEnteredEventDetails", details))
 }
 
 /// Details of `…StateExited`.
-pub fn exited(name: &str, output: &Value) -> Option<(&'static str, Value)> {
-    let details =
+pub fn exited(
+    name: &str,
+    output: &Value,
+    assigned: &Map<String, Value>,
+) -> Option<(&'static str, Value)> {
+    let mut details =
         json!({"name": name, "output": output.to_string(), "outputDetails": {"truncated": false}});
+    if !assigned.is_empty() {
+        let texts = assigned.iter();
+        let texts = texts.map(|(name, value)| (name.clone(), Value::from(value.to_string())));
+        details["assignedVariables"] = Value::Object(texts.collect());
+        details["assignedVariablesDetails"] = json!({"truncated": false});
+    }
     Some(("stateExitedEventDetails", details))
 }

@@ -118,7 +118,7 @@ fn attempts(machine: &Machine, name: &str, state: &State) -> StepDef {
         "begin",
         json!({"state": name, "token": reference(&attempt)}),
     )];
-    then.push(work(machine, name, state));
+    then.extend(work(machine, name, state));
     then.push(action(
         format!("s{n}_out"),
         "finish",
@@ -170,11 +170,11 @@ fn guarded(id: String, then: Vec<StepDef>, failed: StepDef) -> StepDef {
     }
 }
 
-fn work(machine: &Machine, name: &str, state: &State) -> StepDef {
+fn work(machine: &Machine, name: &str, state: &State) -> Vec<StepDef> {
     let n = state.number;
     let id = format!("s{n}_work");
     match state.kind {
-        Kind::Parallel => StepDef {
+        Kind::Parallel => vec![StepDef {
             id,
             parallel: Some(
                 state
@@ -193,7 +193,7 @@ fn work(machine: &Machine, name: &str, state: &State) -> StepDef {
                     .collect(),
             ),
             ..StepDef::default()
-        },
+        }],
         Kind::Map => {
             let item = format!("item_{n}");
             let mut steps = vec![action(
@@ -214,23 +214,54 @@ fn work(machine: &Machine, name: &str, state: &State) -> StepDef {
                 "iteration_failed",
                 json!({"state": name, "token": reference(&item), "error": "${error}"}),
             );
-            let limit = state.fields.get("MaxConcurrency").and_then(Value::as_u64);
-            let limit = limit
-                .filter(|limit| *limit > 0)
-                .unwrap_or(CONCURRENCY_DEFAULT);
-            StepDef {
+            let iterations = |id: String, limit: u64| StepDef {
                 id,
                 for_each: Some(format!("s{n}_begin.tokens")),
-                as_: Some(item),
+                as_: Some(item.clone()),
                 limit: Some(u32::try_from(limit).unwrap_or(u32::MAX).min(1_024)),
-                steps: Some(vec![guarded(format!("s{n}_iteration"), steps, failed)]),
+                steps: Some(vec![guarded(
+                    format!("s{n}_iteration"),
+                    steps.clone(),
+                    failed.clone(),
+                )]),
                 ..StepDef::default()
+            };
+            let computed = state.fields.contains_key("MaxConcurrencyPath")
+                || state.text("MaxConcurrency").is_some();
+            if computed {
+                // Known when it runs: one by one is told apart from side by side.
+                let one_by_one = vec![iterations(format!("s{n}_one_by_one"), 1)];
+                let beside = vec![iterations(format!("s{n}_beside"), CONCURRENCY_DEFAULT)];
+                return vec![StepDef {
+                    id,
+                    if_: Some(format!("s{n}_begin.limit == 1.0")),
+                    then: Some(one_by_one),
+                    else_: Some(beside),
+                    ..StepDef::default()
+                }];
             }
+            let limit = state.fields.get("MaxConcurrency").and_then(Value::as_u64);
+            let limit = limit.filter(|limit| *limit > 0);
+            vec![iterations(id, limit.unwrap_or(CONCURRENCY_DEFAULT))]
         }
-        _ => action(
-            id,
-            "task",
-            json!({"state": name, "token": format!("${{s{n}_attempt}}"), "input": format!("${{s{n}_begin.input}}")}),
-        ),
+        _ => {
+            let token = format!("${{s{n}_attempt}}");
+            let call =
+                json!({"state": name, "token": token, "input": format!("${{s{n}_begin.input}}")});
+            let answer = json!({"state": name, "token": token, "call": format!("${{s{n}_call}}")});
+            vec![
+                action(format!("s{n}_call"), "call", call),
+                StepDef {
+                    id: format!("s{n}_busy"),
+                    condition: Some(format!("s{n}_call.after > 0.0")),
+                    wait: Some(WaitDef {
+                        span: Some(format!("${{s{n}_call.after}}")),
+                        ..WaitDef::default()
+                    }),
+                    ..StepDef::default()
+                },
+                action(id, "task", answer),
+            ]
+        }
     }
 }

@@ -25,9 +25,58 @@ pub struct Level {
 pub struct State {
     pub number: usize,
     pub kind: Kind,
+    pub language: Language,
+    /// A Map whose iterations are executions of their own.
+    pub distributed: bool,
     pub fields: Map<String, Value>,
     /// Branches of Parallel, or the one body of Map.
     pub inner: Vec<Level>,
+}
+
+/// The query language of a state.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Language {
+    #[default]
+    JsonPath,
+    Jsonata,
+}
+
+impl Language {
+    /// What `QueryLanguage` says; without it the language around.
+    fn of(fields: &Map<String, Value>, around: Self, place: &str) -> Result<Self, String> {
+        match fields.get("QueryLanguage").and_then(Value::as_str) {
+            None => Ok(around),
+            Some("JSONPath") => Ok(Language::JsonPath),
+            Some("JSONata") => Ok(Language::Jsonata),
+            Some(other) => Err(format!(
+                "{place}: QueryLanguage {other} is neither JSONPath nor JSONata"
+            )),
+        }
+    }
+
+    /// Fields that only states of the other language have.
+    fn foreign(self) -> &'static [&'static str] {
+        match self {
+            Language::JsonPath => &["Arguments", "Output", "Items"],
+            Language::Jsonata => &[
+                "InputPath",
+                "OutputPath",
+                "ResultPath",
+                "ResultSelector",
+                "Parameters",
+                "ItemsPath",
+                "SecondsPath",
+                "TimestampPath",
+                "ErrorPath",
+                "CausePath",
+                "TimeoutSecondsPath",
+                "HeartbeatSecondsPath",
+                "MaxConcurrencyPath",
+                "ToleratedFailureCountPath",
+                "ToleratedFailurePercentagePath",
+            ],
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,7 +127,7 @@ impl State {
 
 impl Machine {
     pub fn parse(text: &str) -> Result<Self, String> {
-        let value: Value = serde_json::from_str(text)
+        let value: Value = serde_json::from_str(&plain(text))
             .map_err(|error| format!("the machine is no JSON: {error}"))?;
         let top = value.as_object().ok_or("the machine is no JSON object")?;
         let mut machine = Machine {
@@ -89,12 +138,17 @@ impl Machine {
             },
             timeout_seconds: top.get("TimeoutSeconds").and_then(Value::as_u64),
         };
-        machine.top = machine.level(top, "the machine")?;
+        let language = Language::of(top, Language::default(), "the machine")?;
+        machine.top = machine.level(top, language, "the machine")?;
         Ok(machine)
     }
 
-    fn level(&mut self, level: &Map<String, Value>, place: &str) -> Result<Level, String> {
-        check_language(level, place)?;
+    fn level(
+        &mut self,
+        level: &Map<String, Value>,
+        language: Language,
+        place: &str,
+    ) -> Result<Level, String> {
         let start = level.get("StartAt").and_then(Value::as_str);
         let start = start
             .ok_or_else(|| format!("{place}: no StartAt"))?
@@ -108,7 +162,7 @@ impl Machine {
             let fields = state
                 .as_object()
                 .ok_or_else(|| format!("state `{name}` is no object"))?;
-            let state = self.state(name, fields, states)?;
+            let state = self.state(name, fields, states, language)?;
             if self.states.insert(name.clone(), state).is_some() {
                 return Err(format!("two states are called `{name}`"));
             }
@@ -124,9 +178,16 @@ impl Machine {
         name: &str,
         fields: &Map<String, Value>,
         beside: &Map<String, Value>,
+        around: Language,
     ) -> Result<State, String> {
         let place = format!("state `{name}`");
-        check_language(fields, &place)?;
+        let language = Language::of(fields, around, &place)?;
+        let foreign = language.foreign().iter();
+        if let Some(field) = foreign.copied().find(|field| fields.contains_key(*field)) {
+            return Err(format!(
+                "{place}: {field} does not belong to a state in {language:?}"
+            ));
+        }
         let kind = fields.get("Type").and_then(Value::as_str).unwrap_or("");
         let kind =
             Kind::parse(kind).ok_or_else(|| format!("{place}: there is no Type `{kind}`"))?;
@@ -165,7 +226,7 @@ impl Machine {
                     let branch = branch
                         .as_object()
                         .ok_or_else(|| format!("{place}: a branch is no object"))?;
-                    inner.push(self.level(branch, &place)?);
+                    inner.push(self.level(branch, around, &place)?);
                 }
             }
             Kind::Map => {
@@ -175,6 +236,7 @@ impl Machine {
                 let body = body.and_then(Value::as_object);
                 inner.push(self.level(
                     body.ok_or_else(|| format!("{place}: no ItemProcessor"))?,
+                    around,
                     &place,
                 )?);
                 for unsupported in ["ItemReader", "ResultWriter"] {
@@ -191,7 +253,7 @@ impl Machine {
                     if rule.get("Next").is_none() {
                         return Err(format!("{place}: a choice rule has no Next"));
                     }
-                    check_rule(rule, &place)?;
+                    check_rule(rule, language, &place)?;
                 }
             }
             Kind::Wait => {
@@ -213,33 +275,79 @@ impl Machine {
         Ok(State {
             number: self.states.len() + 1,
             kind,
+            language,
+            distributed: fields
+                .get("ItemProcessor")
+                .is_some_and(|body| body["ProcessorConfig"]["Mode"] == "DISTRIBUTED"),
             fields: fields.clone(),
             inner,
         })
     }
 }
 
-fn check_language(fields: &Map<String, Value>, place: &str) -> Result<(), String> {
-    match fields.get("QueryLanguage").and_then(Value::as_str) {
-        None | Some("JSONPath") => Ok(()),
-        Some(other) => Err(format!(
-            "{place}: QueryLanguage {other} is not supported, only JSONPath"
-        )),
+/// The text without comments and commas before a closing bracket, which files of machines often
+/// have; as long as before, so that places in errors hold.
+fn plain(text: &str) -> String {
+    let mut bytes = text.as_bytes().to_vec();
+    let mut at = 0;
+    let mut comma = None;
+    while let Some(byte) = bytes.get(at).copied() {
+        let end = match (byte, bytes.get(at + 1)) {
+            (b'"', _) => {
+                at += 1;
+                while bytes.get(at).is_some_and(|byte| *byte != b'"') {
+                    at += 1 + usize::from(bytes[at] == b'\\');
+                }
+                comma = None;
+                at += 1;
+                continue;
+            }
+            (b'/', Some(b'/')) => text[at..].find('\n'),
+            (b'/', Some(b'*')) => text[at..].find("*/").map(|end| end + 2),
+            _ => {
+                match byte {
+                    b',' => comma = Some(at),
+                    b'}' | b']' => {
+                        if let Some(comma) = comma.take() {
+                            bytes[comma] = b' ';
+                        }
+                    }
+                    byte if byte.is_ascii_whitespace() => {}
+                    _ => comma = None,
+                }
+                at += 1;
+                continue;
+            }
+        };
+        let end = end.map_or(bytes.len(), |end| at + end);
+        for byte in &mut bytes[at..end] {
+            if *byte != b'\n' {
+                *byte = b' ';
+            }
+        }
+        at = end;
     }
+    String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
 }
 
-fn check_rule(rule: &Value, place: &str) -> Result<(), String> {
+fn check_rule(rule: &Value, language: Language, place: &str) -> Result<(), String> {
     let rule = rule
         .as_object()
         .ok_or_else(|| format!("{place}: a choice rule is no object"))?;
+    if language == Language::Jsonata {
+        return match rule.contains_key("Condition") {
+            true => Ok(()),
+            false => Err(format!("{place}: a choice rule has no Condition")),
+        };
+    }
     for (name, value) in rule {
         match name.as_str() {
             "And" | "Or" => {
                 for inner in value.as_array().into_iter().flatten() {
-                    check_rule(inner, place)?;
+                    check_rule(inner, language, place)?;
                 }
             }
-            "Not" => check_rule(value, place)?,
+            "Not" => check_rule(value, language, place)?,
             "Variable" | "Next" | "Comment" | "Assign" => {}
             name if choice::is_operator(name) => {}
             name => return Err(format!("{place}: there is no comparison `{name}`")),
@@ -251,6 +359,18 @@ fn check_rule(rule: &Value, place: &str) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn comments_and_commas_at_the_end_are_read_over() {
+        let text = r#"{ // a machine, "quoted"
+            "StartAt": "A", /* "B", } */ "States": {"A": {"Type": "Pass",
+            "Comment": "no // comment, ] \\\" /* here", "End": true,},},
+        }"#;
+        let machine = Machine::parse(text).expect("a machine");
+        let comment = machine.states["A"].text("Comment");
+        assert_eq!(comment, Some(r#"no // comment, ] \" /* here"#));
+        assert_eq!(plain("[1, 2,\n]é//é"), "[1, 2 \n]é    ");
+    }
 
     #[test]
     fn what_cannot_run_is_refused_by_name() {
@@ -271,8 +391,16 @@ mod tests {
                 "Next `B`",
             ),
             (
-                r#"{"QueryLanguage":"JSONata","StartAt":"A","States":{"A":{"Type":"Pass","End":true}}}"#,
-                "JSONata",
+                r#"{"QueryLanguage":"XPath","StartAt":"A","States":{"A":{"Type":"Pass","End":true}}}"#,
+                "neither JSONPath nor JSONata",
+            ),
+            (
+                r#"{"QueryLanguage":"JSONata","StartAt":"A","States":{"A":{"Type":"Pass","ResultPath":"$.a","End":true}}}"#,
+                "ResultPath does not belong",
+            ),
+            (
+                r#"{"QueryLanguage":"JSONata","StartAt":"A","States":{"A":{"Type":"Choice","Choices":[{"Variable":"$.a","Next":"A"}]}}}"#,
+                "no Condition",
             ),
             (
                 r#"{"StartAt":"A","States":{"A":{"Type":"Choice","Choices":[{"Variable":"$.a","NumberEquals":1,"Next":"A"}]}}}"#,

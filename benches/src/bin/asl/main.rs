@@ -8,14 +8,20 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command")]
 
 mod choice;
+mod compound;
 mod data;
+mod functions;
 mod history;
 mod interpreter;
 mod intrinsics;
+mod jsonata;
 mod jsonpath;
 mod lower;
 mod machine;
 mod mocks;
+mod query;
+mod rescue;
+mod task;
 #[cfg(test)]
 mod tests;
 
@@ -82,9 +88,10 @@ fn run(options: &Options) -> Result<(), String> {
         return Ok(());
     }
     let input = match &options.input {
-        Some(path) => serde_json::from_str(&read(path)?)
-            .map_err(|error| format!("{}: {error}", path.display()))?,
-        None => json!({}),
+        Some(path) => {
+            Input::parse(&read(path)?).map_err(|error| format!("{}: {error}", path.display()))?
+        }
+        None => Input::from(json!({})),
     };
     let mocks = match &options.mocks {
         Some(path) => Mocks::parse(&read(path)?, options.case.as_deref())?,
@@ -106,16 +113,37 @@ struct Execution {
     outcome: Value,
 }
 
+/// The input of an execution, and as it was written.
+struct Input {
+    value: Value,
+    text: String,
+}
+
+impl Input {
+    fn parse(text: &str) -> serde_json::Result<Self> {
+        let value = serde_json::from_str(text)?;
+        let text = text.trim().to_owned();
+        Ok(Self { value, text })
+    }
+}
+
+impl From<Value> for Input {
+    fn from(value: Value) -> Self {
+        let text = value.to_string();
+        Self { value, text }
+    }
+}
+
 fn execute(
     machine: Machine,
-    input: Value,
+    input: Input,
     mocks: Mocks,
     start: Timestamp,
     seed: u64,
 ) -> Result<Execution, String> {
     let account = "us-east-1:000000000000";
     let definition = lower::lower(&machine);
-    let token = json!({"next": machine.top.start, "data": input, "vars": {}, "lane": "0"});
+    let token = json!({"next": machine.top.start, "data": input.value, "vars": {}, "lane": "0"});
     let clock = Arc::new(AtomicI64::new(start.as_millisecond()));
     let interpreter = Arc::new(Interpreter {
         machine,
@@ -123,12 +151,13 @@ fn execute(
         execution: json!({
             "Execution": {
                 "Id": format!("arn:aws:states:{account}:execution:machine:execution"),
-                "Input": input, "Name": "execution",
+                "Input": input.value, "Name": "execution",
                 "RoleArn": "arn:aws:iam::000000000000:role/execution",
                 "StartTime": format!("{start:.3}"), "RedriveCount": 0,
             },
             "StateMachine": {"Id": format!("arn:aws:states:{account}:stateMachine:machine"), "Name": "machine"},
         }),
+        input_text: input.text.clone(),
         shared: Mutex::new(Shared {
             history: History::default(),
             mocks,
@@ -136,7 +165,7 @@ fn execute(
         }),
     });
     let details = json!({
-        "input": input.to_string(), "inputDetails": {"truncated": false},
+        "input": input.text, "inputDetails": {"truncated": false},
         "roleArn": "arn:aws:iam::000000000000:role/execution",
     });
     let started = Some(("executionStartedEventDetails", details));

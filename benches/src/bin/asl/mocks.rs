@@ -7,6 +7,18 @@ use serde_json::{Map, Value};
 
 use super::data::Fault;
 
+/// What a Task gets back, and after how many seconds.
+pub struct Response {
+    pub after: f64,
+    pub result: Result<Value, Fault>,
+}
+
+impl Response {
+    fn at_once(result: Result<Value, Fault>) -> Self {
+        Self { after: 0.0, result }
+    }
+}
+
 /// Responses by state, each a list of ranges of invocations.
 #[derive(Debug, Default)]
 pub struct Mocks {
@@ -17,7 +29,8 @@ pub struct Mocks {
 impl Mocks {
     /// Reads `{"StateMachines": {machine: {"TestCases": {case: {state: response}}}},
     /// "MockedResponses": {response: {"0": {"Return": …}, "1-2": {"Throw": {"Error", "Cause"}}}}}`,
-    /// or the short form `{state: {"0": …}}`. Without `case`, the only (or first) test case.
+    /// or the short form `{state: {"0": …}}`. `"After": seconds` in a response says how long the
+    /// Task takes, which the original cannot. Without `case`, the only (or first) test case.
     pub fn parse(text: &str, case: Option<&str>) -> Result<Self, String> {
         let value: Value =
             serde_json::from_str(text).map_err(|error| format!("mocks are no JSON: {error}"))?;
@@ -57,9 +70,9 @@ impl Mocks {
     }
 
     /// The result of the next call of a state; without a mock, the input as it is.
-    pub fn call(&mut self, state: &str, input: Value) -> Result<Value, Fault> {
+    pub fn call(&mut self, state: &str, input: Value) -> Response {
         let Some(responses) = self.by_state.get(state) else {
-            return Ok(input);
+            return Response::at_once(Ok(input));
         };
         let call = self.calls.entry(state.to_owned()).or_default();
         let number = *call;
@@ -70,14 +83,16 @@ impl Mocks {
             bounds.is_some_and(|(from, to): (u64, u64)| (from..=to).contains(&number))
         };
         let Some((_, response)) = responses.iter().find(|(range, _)| fits(range)) else {
-            return Err(Fault::runtime(format!(
+            return Response::at_once(Err(Fault::runtime(format!(
                 "the mocks of state `{state}` have nothing for call {number}"
-            )));
+            ))));
         };
-        if let Some(result) = response.get("Return") {
-            return Ok(result.clone());
-        }
         let part = |name: &str| response["Throw"][name].as_str().unwrap_or_default();
-        Err(Fault::new(part("Error"), part("Cause")))
+        let result = match response.get("Return") {
+            Some(result) => Ok(result.clone()),
+            None => Err(Fault::new(part("Error"), part("Cause"))),
+        };
+        let after = response["After"].as_f64().unwrap_or(0.0).max(0.0);
+        Response { after, result }
     }
 }

@@ -50,14 +50,51 @@ impl<'t> Replica<'t> for List {
     }
 }
 
-/// Adds UTF-16 positions to edits, by replaying them and looking at the text before each.
+/// The text of a replica as the number of UTF-16 units of each letter.
+#[derive(Default)]
+struct Widths {
+    units: Vec<u8>,
+    /// Something was merged since: to be read anew.
+    stale: bool,
+}
+
+impl Widths {
+    fn count(units: &[u8]) -> usize {
+        units.iter().map(|units| usize::from(*units)).sum()
+    }
+
+    /// Finds an edit's place, and follows it.
+    fn place(&mut self, list: &List, edit: &mut Edit<'_>) -> Result<(), Failure> {
+        if self.stale {
+            let text = List::text(list);
+            self.units = text
+                .chars()
+                .map(|letter| letter.len_utf16() as u8)
+                .collect();
+            self.stale = false;
+        }
+        let end = edit.position + edit.deleted;
+        if end > self.units.len() {
+            return Err(format!("an edit up to {end} of {} letters", self.units.len()).into());
+        }
+        edit.position_utf16 = Self::count(&self.units[..edit.position]);
+        edit.deleted_utf16 = Self::count(&self.units[edit.position..end]);
+        let inserted = edit.inserted.chars().map(|letter| letter.len_utf16() as u8);
+        self.units.splice(edit.position..end, inserted);
+        Ok(())
+    }
+}
+
+/// Adds UTF-16 positions to edits, by replaying them.
 pub fn with_utf16<'t>(
     plan: &Plan,
     mut edits: Vec<Vec<Edit<'t>>>,
 ) -> Result<Vec<Vec<Edit<'t>>>, Failure> {
     let mut lists = Vec::with_capacity(plan.replicas);
+    let mut widths: Vec<Widths> = Vec::with_capacity(plan.replicas);
     for index in 0..plan.replicas {
         lists.push(List::create(index)?);
+        widths.push(Widths::default());
     }
     let mut mail: BTreeMap<(usize, usize), VecDeque<Vec<u8>>> = BTreeMap::new();
     for step in &plan.steps {
@@ -65,10 +102,7 @@ pub fn with_utf16<'t>(
             Step::Edit { replica, txn } => {
                 let list = &mut lists[replica];
                 for edit in &mut edits[txn] {
-                    let text = List::text(list);
-                    let mut letters = text.chars().map(char::len_utf16);
-                    edit.position_utf16 = letters.by_ref().take(edit.position).sum();
-                    edit.deleted_utf16 = letters.take(edit.deleted).sum();
+                    widths[replica].place(list, edit)?;
                     Replica::edit(list, *edit)?;
                 }
             }
@@ -80,6 +114,7 @@ pub fn with_utf16<'t>(
                 let next = mail.get_mut(&(from, to)).and_then(VecDeque::pop_front);
                 let delta = next.ok_or("a plan that merges what was not sent")?;
                 Replica::merge(&mut lists[to], from, delta)?;
+                widths[to].stale = true;
             }
         }
     }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use flowcore::definition::{ExpectDef, StepExpectDef, StepMoreDef, TestDef};
+use flowcore::expr::Val;
 use flowcore::{
     MemoryJournal, Replay, RunInfo, RunStatus, StepInfo, Timestamp, Workflow, parse_span,
 };
@@ -253,16 +254,5 @@ fn check_steps(expect: &ExpectDef, steps: &[StepInfo]) -> Vec<String> {
 
 /// Equal, with 1 and 1.0 the same number.
 fn same(a: &Value, b: &Value) -> bool {
-    match (a, b) {
-        (Value::Number(a), Value::Number(b)) => a == b || a.as_f64() == b.as_f64(),
-        (Value::Array(a), Value::Array(b)) => {
-            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
-        }
-        (Value::Object(a), Value::Object(b)) => {
-            a.len() == b.len()
-                && a.iter()
-                    .all(|(key, value)| b.get(key).is_some_and(|other| same(value, other)))
-        }
-        _ => a == b,
-    }
+    Val::from_json(a).equals(&Val::from_json(b))
 }

@@ -3,10 +3,10 @@
 
 use std::hash::{BuildHasherDefault, Hasher};
 
-pub(super) type ByNumber = BuildHasherDefault<Multiply>;
+pub(crate) type ByNumber = BuildHasherDefault<Multiply>;
 
 #[derive(Debug, Default, Clone, Copy)]
-pub(super) struct Multiply(u64);
+pub(crate) struct Multiply(u64);
 
 impl Multiply {
     fn mix(&mut self, word: u64) {

@@ -1,0 +1,44 @@
+//! What a small device links: a definition in JSON, actions, and a journal; no YAML. With the feature
+//! `sqlite` runs outlive the process, in the file that is named. Built with the profile `firmware` it
+//! is what the size in the README is measured on.
+#![allow(clippy::print_stdout, reason = "an example")]
+
+use flowcore::{Engine, Journal, Runner, Timestamp, Workflow};
+use serde_json::json;
+
+const WORKFLOW: &str = r#"{"workflow": {"name": "overheat", "trigger": "sensor_reading", "steps": [
+    {"id": "check", "action": "threshold_check", "params": {"threshold": 39.5}},
+    {"id": "fan", "action": "switch_fan", "params": {"on": "${check.hot}"}, "retry": {"max_attempts": 3}},
+    {"id": "alert", "action": "send_event", "condition": "check.hot"}
+]}}"#;
+
+#[cfg(feature = "sqlite")]
+fn journal() -> Result<impl Journal, Box<dyn std::error::Error>> {
+    let path = std::env::args().nth(1);
+    Ok(flowcore::SqliteJournal::open(
+        path.as_deref().unwrap_or(":memory:"),
+    )?)
+}
+
+#[cfg(not(feature = "sqlite"))]
+fn journal() -> Result<impl Journal, Box<dyn std::error::Error>> {
+    Ok(flowcore::MemoryJournal::new())
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut engine = Engine::new(journal()?)
+        .action("threshold_check", |call| {
+            let hot = call.input()["value"].as_f64() > call.params()["threshold"].as_f64();
+            Ok(json!({"hot": hot}))
+        })
+        .action("switch_fan", |call| Ok(json!({"fan": call.params()["on"]})))
+        .action("send_event", |call| {
+            Ok(json!({"sent": call.idempotency_key()}))
+        });
+    engine.deploy(Workflow::from_json(WORKFLOW)?)?;
+    let reading = json!({"value": 40.2});
+    let run = engine.trigger("sensor_reading", reading, Timestamp::from_millis(0))?;
+    let info = Runner::blocking(engine).run_until_ended(run)?;
+    println!("{}", serde_json::to_string(&info)?);
+    Ok(())
+}
