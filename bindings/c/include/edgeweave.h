@@ -1533,8 +1533,8 @@ int32_t adb_watch_next(adb_watch *watch,
 // How many notices were given up because too many waited.
 int32_t adb_watch_missed(const adb_watch *watch, uint64_t *missed, ew_error **err);
 
-// An endpoint over a store, which may be used and freed as before. `options` may be NULL: a device. The caller frees it
-// with adb_endpoint_free.
+// An endpoint over a store, which may be used and freed as before; its file stays open until both are freed. `options` may
+// be NULL: a device. The caller frees it with adb_endpoint_free.
 int32_t adb_endpoint_new(const adb_store *store,
                          const adb_sync_options *options,
                          adb_endpoint **endpoint,
