@@ -97,7 +97,7 @@ impl Writer {
     /// Applies a batch after those before it.
     fn apply(&mut self, batch: &mut Batch) -> Result<()> {
         let stamp = self.clock.last();
-        if stamp.millis > self.lease || self.lease - stamp.millis > 2 * LEASE_MILLIS {
+        if stamp.millis > self.lease || self.lease.saturating_sub(stamp.millis) > 2 * LEASE_MILLIS {
             self.lease = stamp.millis.saturating_add(LEASE_MILLIS);
             batch.meta.insert(CLOCK.to_owned(), self.lease);
         }

@@ -55,8 +55,9 @@ int main(int argc, char **argv) {
     ms_agent *agent = NULL;
     ms_agent_options_init(&plan);
     plan.ring_bytes = 60 * RATE * 16; /* a minute */
-    plan.alarm_above = 1.5f;
-    plan.alarm_below = 1.0f;
+    plan.average_over = 40; /* two turns of the motor */
+    plan.alarm_above = 1.0f;
+    plan.alarm_below = 0.5f;
     must(ms_agent_new(&plan, &agent, &error));
 
     rv_options options;
@@ -85,12 +86,13 @@ int main(int argc, char **argv) {
             ms_emitted emitted;
             at_phase += 0.31;
             const double value = fault * sin(at_phase) + 0.05 * noise();
-            must(ms_agent_push(agent, second * 1000 + sample * (1000 / RATE), (float)value, &emitted, batch, sizeof batch, &error));
+            const int64_t at = second * 1000 + sample * (1000 / RATE);
+            must(ms_agent_push(agent, at, (float)fabs(value), &emitted, batch, sizeof batch, &error));
             sent_bytes += emitted.batch_len;
             alarms += emitted.alarm == MS_ALARM_RAISED;
         }
 
-        /* The last second, as it came: its energy, and a spectrum (here a made-up one). */
+        /* The last second as it came: its energy, and a spectrum (here a made-up one). */
         size_t count = 0;
         double squares = 0.0;
         float bands[BANDS];

@@ -1358,20 +1358,6 @@ int32_t adb_tx_splice(adb_tx *tx,
                       ew_str inserted,
                       ew_error **err);
 
-// Takes in a JSON merge patch (RFC 7396): the fields that it names are made to read what it says, null removes a key of
-// a map. EW_INVALID for what a field cannot be made to read (a maximum does not get smaller); nothing was changed then.
-int32_t adb_tx_merge_patch(adb_tx *tx,
-                           ew_str schema,
-                           ew_str id,
-                           ew_str patch,
-                           ew_error **err);
-
-// A document as this transaction leaves it, as adb_document gives it. EW_NOT_FOUND without it.
-int32_t adb_tx_document(const adb_tx *tx, ew_str id, ew_buffer **bytes, ew_error **err);
-
-// Joins a document of another copy (from its adb_document) into this one's.
-int32_t adb_tx_merge(adb_tx *tx, ew_str id, ew_bytes document, ew_error **err);
-
 // Appends an event with a JSON payload; `sequence` (may be NULL) is its place in the log.
 int32_t adb_tx_append_event(adb_tx *tx,
                             ew_str id,
@@ -1408,6 +1394,20 @@ int32_t adb_tx_delete_records(adb_tx *tx,
                               ew_str below,
                               size_t *removed,
                               ew_error **err);
+
+// Joins a document of another copy (from its adb_document) into this one's.
+int32_t adb_tx_merge(adb_tx *tx, ew_str id, ew_bytes document, ew_error **err);
+
+// Takes in a JSON merge patch (RFC 7396): the fields that it names are made to read what it says, null removes a key of
+// a map. EW_INVALID for what a field cannot be made to read (a maximum does not get smaller); nothing was changed then.
+int32_t adb_tx_merge_patch(adb_tx *tx,
+                           ew_str schema,
+                           ew_str id,
+                           ew_str patch,
+                           ew_error **err);
+
+// A document as this transaction leaves it, as adb_document gives it. EW_NOT_FOUND without it.
+int32_t adb_tx_document(const adb_tx *tx, ew_str id, ew_buffer **bytes, ew_error **err);
 
 // An empty list of the copy with this number.
 int32_t adb_list_new(uint64_t replica, adb_list **list, ew_error **err);
@@ -1533,8 +1533,8 @@ int32_t adb_watch_next(adb_watch *watch,
 // How many notices were given up because too many waited.
 int32_t adb_watch_missed(const adb_watch *watch, uint64_t *missed, ew_error **err);
 
-// An endpoint over a store, which may be used and freed as before. `options` may be NULL: a device. The caller frees it
-// with adb_endpoint_free.
+// An endpoint over a store, which may be used and freed as before; its file stays open until both are freed. `options` may
+// be NULL: a device. The caller frees it with adb_endpoint_free.
 int32_t adb_endpoint_new(const adb_store *store,
                          const adb_sync_options *options,
                          adb_endpoint **endpoint,
@@ -2189,15 +2189,6 @@ int32_t po_import(const po_set *set, ew_bytes bundle, size_t *swapped, ew_error 
 // Builds an engine. The caller frees it with ms_engine_free.
 int32_t ms_engine_new(const ms_options *options, ms_engine **engine, ew_error **err);
 
-// Builds an engine that goes on from an ms_snapshot of one with the same sources. EW_CORRUPT for bytes that are none.
-int32_t ms_engine_restore(const ms_options *options,
-                          ew_bytes snapshot,
-                          ms_engine **engine,
-                          ew_error **err);
-
-// Everything that an engine holds, for ms_engine_restore.
-int32_t ms_snapshot(const ms_engine *engine, ew_buffer **bytes, ew_error **err);
-
 // Frees an engine. NULL is fine.
 void ms_engine_free(ms_engine *engine);
 
@@ -2296,6 +2287,15 @@ int32_t ms_rule_metrics(const ms_engine *engine,
 int32_t ms_take_late(ms_engine *engine,
                      ew_buffer **json,
                      ew_error **err);
+
+// Everything that an engine holds, for ms_engine_restore.
+int32_t ms_snapshot(const ms_engine *engine, ew_buffer **bytes, ew_error **err);
+
+// Builds an engine that goes on from an ms_snapshot of one with the same sources. EW_CORRUPT for bytes that are none.
+int32_t ms_engine_restore(const ms_options *options,
+                          ew_bytes snapshot,
+                          ms_engine **engine,
+                          ew_error **err);
 
 // Writes a row that counts from a time on; one of the same key and time is replaced.
 int32_t ms_table_put(ms_engine *engine,

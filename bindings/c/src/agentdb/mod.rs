@@ -1,5 +1,6 @@
 //! `adb_`: documents that merge, and events, in one file.
 
+mod document;
 mod list;
 mod query;
 mod series;

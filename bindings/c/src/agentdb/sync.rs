@@ -126,8 +126,8 @@ fn read(given: adb_sync_options) -> Result<SyncOptions> {
     Ok(options)
 }
 
-/// An endpoint over a store, which may be used and freed as before. `options` may be NULL: a device. The caller frees it
-/// with adb_endpoint_free.
+/// An endpoint over a store, which may be used and freed as before; its file stays open until both are freed. `options` may
+/// be NULL: a device. The caller frees it with adb_endpoint_free.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn adb_endpoint_new(
     store: *const adb_store,

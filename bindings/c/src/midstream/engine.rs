@@ -10,7 +10,7 @@ use midstream::{
 use super::outputs::ms_outputs;
 use super::raise;
 use super::table::{ms_table, table};
-use crate::bytes::{Out, buffer, ew_buffer, ew_bytes, ew_str, json_buffer, options, slice};
+use crate::bytes::{Out, ew_buffer, ew_str, json_buffer, options, slice};
 use crate::fail::{EW_INVALID, EW_NOT_FOUND, Fail, Result, ew_error, guard};
 use crate::handle::{self, Handle};
 
@@ -122,7 +122,7 @@ pub struct ms_engine {
 
 pub struct Engaged {
     pub engine: Engine,
-    schemas: Vec<Schema>,
+    pub schemas: Vec<Schema>,
 }
 
 impl Engaged {
@@ -173,7 +173,7 @@ pub unsafe fn schema(name: ew_str, fields: *const ms_field, count: usize) -> Res
 ///
 /// # Safety
 /// As the header says.
-unsafe fn plan(options: *const ms_options) -> Result<(EngineBuilder, Vec<Schema>)> {
+pub unsafe fn plan(options: *const ms_options) -> Result<(EngineBuilder, Vec<Schema>)> {
     if options.is_null() {
         return Err(Fail::null("options"));
     }
@@ -252,42 +252,6 @@ pub unsafe extern "C" fn ms_engine_new(
         let (builder, schemas) = unsafe { plan(options) }?;
         let engine = builder.build().map_err(raise)?;
         out.set(handle::give(Engaged { engine, schemas }));
-        Ok(())
-    })
-}
-
-/// Builds an engine that goes on from an ms_snapshot of one with the same sources. EW_CORRUPT for bytes that are none.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn ms_engine_restore(
-    options: *const ms_options,
-    snapshot: ew_bytes,
-    engine: *mut *mut ms_engine,
-    err: *mut *mut ew_error,
-) -> i32 {
-    guard(err, || {
-        let out = Out::new(engine, "engine")?;
-        // SAFETY: the header's contract.
-        let ((builder, schemas), bytes) = unsafe { (plan(options)?, snapshot.get("snapshot")?) };
-        let engine = builder.restore(bytes).map_err(raise)?;
-        out.set(handle::give(Engaged { engine, schemas }));
-        Ok(())
-    })
-}
-
-/// Everything that an engine holds, for ms_engine_restore.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn ms_snapshot(
-    engine: *const ms_engine,
-    bytes: *mut *mut ew_buffer,
-    err: *mut *mut ew_error,
-) -> i32 {
-    guard(err, || {
-        let out = Out::new(bytes, "bytes")?;
-        let mut written = Vec::new();
-        // SAFETY: the header's contract.
-        let engaged = unsafe { handle::exclusive(engine) }?;
-        engaged.engine.snapshot(&mut written).map_err(raise)?;
-        out.set(buffer(written));
         Ok(())
     })
 }

@@ -4,6 +4,7 @@ mod agent;
 mod engine;
 mod outputs;
 mod rule;
+mod snapshot;
 mod standardizer;
 mod table;
 

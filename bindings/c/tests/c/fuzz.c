@@ -89,6 +89,9 @@ static size_t small_or_huge(uint32_t limit) { return below(6) == 0 ? (size_t)-1 
 static float floats[64];
 static double doubles[64];
 
+/* No call may meet a defect, whether its error is asked for or not. */
+#define SOUND(call) CHECK((call) != EW_PANIC)
+
 static void call(void) {
     ew_error **at = below(5) == 0 ? NULL : &err;
     ew_buffer *buffer = NULL, **out = below(6) == 0 ? NULL : &buffer;
@@ -114,30 +117,30 @@ static void call(void) {
         options.build_effort = below(300);
         options.max_bytes = 1 << 20;
         options.struct_size = below(4) == 0 ? small_or_huge(300) : sizeof options;
-        rv_index_build(below(9) == 0 ? NULL : &options, below(9) == 0 ? NULL : &made, at);
+        SOUND(rv_index_build(below(9) == 0 ? NULL : &options, below(9) == 0 ? NULL : &made, at));
         keep(made, free_index);
         break;
     }
     case 1: case 2: case 3: rv_index_upsert((rv_index *)h, below(50), vector, small_or_huge(20), text(), at); break;
-    case 4: rv_index_delete((rv_index *)h, below(50), &truth, at); break;
+    case 4: SOUND(rv_index_delete((rv_index *)h, below(50), &truth, at)); break;
     case 5: case 6: {
         rv_search_options search;
         memset(&search, 0, sizeof search);
         search.struct_size = below(4) == 0 ? small_or_huge(100) : sizeof search;
         search.filter = (const rv_filter *)(below(2) == 0 ? NULL : handle());
         search.effort = below(200);
-        rv_index_search((rv_index *)h, vector, small_or_huge(20), below(9), &search, hits, sizes, at);
+        SOUND(rv_index_search((rv_index *)h, vector, small_or_huge(20), below(9), &search, hits, sizes, at));
         break;
     }
-    case 7: rv_index_search_batch((rv_index *)h, vector, below(2) == 0 ? 1 : small_or_huge(1) + 1, small_or_huge(20), 1, NULL, hits, sizes, at); break;
-    case 8: rv_index_search_range((rv_index *)h, vector, small_or_huge(20), -100.0f, NULL, hits, below(8), sizes, at); break;
-    case 9: rv_index_get((rv_index *)h, below(50), NULL, 0, out, at); break;
-    case 10: rv_index_compact((rv_index *)h, at); break;
-    case 11: rv_index_flush((rv_index *)h, at); break;
-    case 12: rv_index_stats((rv_index *)h, out, at); break;
+    case 7: SOUND(rv_index_search_batch((rv_index *)h, vector, below(2) == 0 ? 1 : small_or_huge(1) + 1, small_or_huge(20), 1, NULL, hits, sizes, at)); break;
+    case 8: SOUND(rv_index_search_range((rv_index *)h, vector, small_or_huge(20), -100.0f, NULL, hits, below(8), sizes, at)); break;
+    case 9: SOUND(rv_index_get((rv_index *)h, below(50), NULL, 0, out, at)); break;
+    case 10: SOUND(rv_index_compact((rv_index *)h, at)); break;
+    case 11: SOUND(rv_index_flush((rv_index *)h, at)); break;
+    case 12: SOUND(rv_index_stats((rv_index *)h, out, at)); break;
     case 13: {
         rv_filter *made = NULL;
-        rv_filter_parse(text(), &made, at);
+        SOUND(rv_filter_parse(text(), &made, at));
         keep(made, free_filter);
         break;
     }
@@ -146,7 +149,7 @@ static void call(void) {
         uint64_t ids[4] = {1, 2, 3, 4};
         ew_str payloads[4];
         payloads[0] = text(); payloads[1] = text(); payloads[2] = text(); payloads[3] = text();
-        rv_index_upsert_batch((rv_index *)h, ids, vector, below(5), below(17), below(2) == 0 ? NULL : payloads, at);
+        SOUND(rv_index_upsert_batch((rv_index *)h, ids, vector, below(5), below(17), below(2) == 0 ? NULL : payloads, at));
         break;
     }
     case 16: {
@@ -158,102 +161,102 @@ static void call(void) {
         options.schemas = text();
         options.replica = below(3);
         options.durability = (int32_t)below(3);
-        adb_store_open(none(), &options, &made, at);
+        SOUND(adb_store_open(none(), &options, &made, at));
         keep(made, free_store);
         break;
     }
     case 17: case 18: case 19: {
         adb_tx *tx = NULL;
-        adb_begin((adb_store *)h, (int64_t)state, &tx, at);
+        SOUND(adb_begin((adb_store *)h, (int64_t)state, &tx, at));
         if (tx == NULL) break;
-        adb_tx_set(tx, text(), text(), text(), text(), NULL);
-        adb_tx_add(tx, S("cow"), text(), S("steps"), (int64_t)state, NULL);
-        adb_tx_max(tx, text(), text(), text(), doubles[below(64)], NULL);
-        adb_tx_status(tx, S("cow"), text(), S("health"), text(), NULL);
-        adb_tx_merge(tx, text(), bytes(), NULL);
-        adb_tx_min(tx, text(), text(), text(), doubles[below(64)], NULL);
-        adb_tx_enable(tx, S("cow"), text(), text(), NULL);
-        adb_tx_reset(tx, S("cow"), text(), S("steps"), NULL);
-        adb_tx_insert(tx, text(), text(), text(), text(), NULL);
-        adb_tx_remove(tx, text(), text(), text(), text(), NULL);
-        adb_tx_remove_key(tx, text(), text(), text(), NULL);
-        adb_tx_splice(tx, text(), text(), text(), small_or_huge(4), small_or_huge(4), text(), NULL);
-        adb_tx_append_event(tx, text(), text(), text(), (int32_t)below(4), &time, NULL);
-        adb_tx_mark(tx, below(5), (int32_t)below(4), text(), NULL);
-        adb_tx_put_record(tx, text(), text(), bytes(), NULL);
-        adb_tx_get_record(tx, text(), text(), out, NULL);
-        adb_tx_delete_record(tx, text(), text(), NULL);
-        adb_tx_delete_records(tx, text(), text(), text(), &size, NULL);
-        if (below(2) == 0) adb_tx_commit(tx, NULL);
+        SOUND(adb_tx_set(tx, text(), text(), text(), text(), NULL));
+        SOUND(adb_tx_add(tx, S("cow"), text(), S("steps"), (int64_t)state, NULL));
+        SOUND(adb_tx_max(tx, text(), text(), text(), doubles[below(64)], NULL));
+        SOUND(adb_tx_status(tx, S("cow"), text(), S("health"), text(), NULL));
+        SOUND(adb_tx_merge(tx, text(), bytes(), NULL));
+        SOUND(adb_tx_min(tx, text(), text(), text(), doubles[below(64)], NULL));
+        SOUND(adb_tx_enable(tx, S("cow"), text(), text(), NULL));
+        SOUND(adb_tx_reset(tx, S("cow"), text(), S("steps"), NULL));
+        SOUND(adb_tx_insert(tx, text(), text(), text(), text(), NULL));
+        SOUND(adb_tx_remove(tx, text(), text(), text(), text(), NULL));
+        SOUND(adb_tx_remove_key(tx, text(), text(), text(), NULL));
+        SOUND(adb_tx_splice(tx, text(), text(), text(), small_or_huge(4), small_or_huge(4), text(), NULL));
+        SOUND(adb_tx_append_event(tx, text(), text(), text(), (int32_t)below(4), &time, NULL));
+        SOUND(adb_tx_mark(tx, below(5), (int32_t)below(4), text(), NULL));
+        SOUND(adb_tx_put_record(tx, text(), text(), bytes(), NULL));
+        SOUND(adb_tx_get_record(tx, text(), text(), out, NULL));
+        SOUND(adb_tx_delete_record(tx, text(), text(), NULL));
+        SOUND(adb_tx_delete_records(tx, text(), text(), text(), &size, NULL));
+        if (below(2) == 0) SOUND(adb_tx_commit(tx, NULL));
         else adb_tx_rollback(tx);
         break;
     }
-    case 20: adb_get((adb_store *)h, text(), out, at); break;
-    case 21: adb_query((adb_store *)h, text(), text(), out, at); break;
-    case 22: adb_document((adb_store *)h, text(), out, at); break;
-    case 23: adb_events((adb_store *)h, (int32_t)below(3), text(), below(5), below(20), out, at); break;
-    case 24: adb_waiting((adb_store *)h, &count, at); break;
-    case 25: adb_scan_records((adb_store *)h, text(), text(), below(9), out, at); break;
+    case 20: SOUND(adb_get((adb_store *)h, text(), out, at)); break;
+    case 21: SOUND(adb_query((adb_store *)h, text(), text(), out, at)); break;
+    case 22: SOUND(adb_document((adb_store *)h, text(), out, at)); break;
+    case 23: SOUND(adb_events((adb_store *)h, (int32_t)below(3), text(), below(5), below(20), out, at)); break;
+    case 24: SOUND(adb_waiting((adb_store *)h, &count, at)); break;
+    case 25: SOUND(adb_scan_records((adb_store *)h, text(), text(), below(9), out, at)); break;
     case 26: case 27: {
         adb_list *made = NULL;
-        if (below(2) == 0) adb_list_new(below(4), &made, at);
+        if (below(2) == 0) SOUND(adb_list_new(below(4), &made, at));
         else adb_list_decode(below(4), bytes(), &made, at);
         keep(made, free_list);
         break;
     }
     case 28: case 29: adb_list_insert((adb_list *)h, small_or_huge(8), text(), at); break;
-    case 30: adb_list_delete((adb_list *)h, small_or_huge(8), small_or_huge(8), at); break;
-    case 31: adb_list_merge((adb_list *)h, bytes(), &number, at); break;
-    case 32: adb_list_text((adb_list *)h, out, sizes, at); break;
+    case 30: SOUND(adb_list_delete((adb_list *)h, small_or_huge(8), small_or_huge(8), at)); break;
+    case 31: SOUND(adb_list_merge((adb_list *)h, bytes(), &number, at)); break;
+    case 32: SOUND(adb_list_text((adb_list *)h, out, sizes, at)); break;
     case 33: {
         adb_version *made = NULL;
-        adb_list_version((adb_list *)h, &made, at);
+        SOUND(adb_list_version((adb_list *)h, &made, at));
         keep(made, free_version);
         break;
     }
-    case 34: adb_list_delta((adb_list *)h, (adb_version *)handle(), out, at); break;
-    case 35: adb_version_join((adb_version *)h, (adb_version *)handle(), at); break;
-    case 36: adb_version_covers((adb_version *)h, (adb_version *)handle(), &truth, at); break;
+    case 34: SOUND(adb_list_delta((adb_list *)h, (adb_version *)handle(), out, at)); break;
+    case 35: SOUND(adb_version_join((adb_version *)h, (adb_version *)handle(), at)); break;
+    case 36: SOUND(adb_version_covers((adb_version *)h, (adb_version *)handle(), &truth, at)); break;
     case 37: if (below(20) == 0) adb_list_encode((adb_list *)h, out, at); break;
     case 38: {
         fc_engine *made = NULL;
         if (below(4) != 0) break;
-        fc_engine_new(none(), &made, at);
+        SOUND(fc_engine_new(none(), &made, at));
         keep(made, free_flow);
         break;
     }
-    case 39: fc_deploy_yaml((fc_engine *)h, text(), out, at); break;
-    case 40: fc_deploy_json((fc_engine *)h, text(), out, at); break;
+    case 39: SOUND(fc_deploy_yaml((fc_engine *)h, text(), out, at)); break;
+    case 40: SOUND(fc_deploy_json((fc_engine *)h, text(), out, at)); break;
     case 41: if (below(4) == 0) fc_start((fc_engine *)h, text(), text(), text(), (int64_t)state, &count, at); break;
-    case 42: fc_trigger((fc_engine *)h, text(), text(), text(), 0, &count, at); break;
-    case 43: fc_publish((fc_engine *)h, text(), text(), text(), 0, sizes, at); break;
-    case 44: fc_run_until_idle((fc_engine *)h, (int64_t)below(1000), &count, at); break;
-    case 45: fc_status((fc_engine *)h, below(20), out, at); break;
-    case 46: fc_steps((fc_engine *)h, below(20), out, at); break;
+    case 42: SOUND(fc_trigger((fc_engine *)h, text(), text(), text(), 0, &count, at)); break;
+    case 43: SOUND(fc_publish((fc_engine *)h, text(), text(), text(), 0, sizes, at)); break;
+    case 44: SOUND(fc_run_until_idle((fc_engine *)h, (int64_t)below(1000), &count, at)); break;
+    case 45: SOUND(fc_status((fc_engine *)h, below(20), out, at)); break;
+    case 46: SOUND(fc_steps((fc_engine *)h, below(20), out, at)); break;
     case 47: {
         fc_call *made = NULL;
-        fc_next((fc_engine *)h, 0, &number, &made, at);
+        SOUND(fc_next((fc_engine *)h, 0, &number, &made, at));
         keep(made, free_call);
         break;
     }
-    case 48: fc_complete((fc_engine *)h, (fc_call *)handle(), text(), 0, at); break;
-    case 49: fc_action_external((fc_engine *)h, S("a"), at); break;
-    case 50: fc_decide((fc_engine *)h, below(20), text(), (int32_t)below(3), text(), text(), 0, at); break;
-    case 51: fc_cancel((fc_engine *)h, below(20), text(), 0, at); break;
-    case 52: fc_next_wake((fc_engine *)h, &time, &truth, at); break;
+    case 48: SOUND(fc_complete((fc_engine *)h, (fc_call *)handle(), text(), 0, at)); break;
+    case 49: SOUND(fc_action_external((fc_engine *)h, S("a"), at)); break;
+    case 50: SOUND(fc_decide((fc_engine *)h, below(20), text(), (int32_t)below(3), text(), text(), 0, at)); break;
+    case 51: SOUND(fc_cancel((fc_engine *)h, below(20), text(), 0, at)); break;
+    case 52: SOUND(fc_next_wake((fc_engine *)h, &time, &truth, at)); break;
     case 53: {
         ew_str prompts[3];
         po_set *made = NULL;
         prompts[0] = S("{\"format\":\"edgeweave-prompt/1\",\"tier\":\"ultra\",\"version\":1,\"template\":\"{text}\"}");
         prompts[1] = S("{\"format\":\"edgeweave-prompt/1\",\"tier\":\"fast\",\"version\":1,\"template\":\"{text}\"}");
         prompts[2] = below(4) == 0 ? text() : S("{\"format\":\"edgeweave-prompt/1\",\"tier\":\"quality\",\"version\":1,\"template\":\"{text}\"}");
-        po_set_new(prompts, below(8) == 0 ? below(4) : 3, below(3) == 0 ? text() : none(), &made, at);
+        SOUND(po_set_new(prompts, below(8) == 0 ? below(4) : 3, below(3) == 0 ? text() : none(), &made, at));
         keep(made, free_set);
         break;
     }
     case 54: {
         po_choice *made = NULL;
-        po_choice_new(&made, at);
+        SOUND(po_choice_new(&made, at));
         keep(made, free_choice);
         break;
     }
@@ -265,22 +268,22 @@ static void call(void) {
         context.criticality = (int32_t)below(4);
         context.online = (int32_t)below(3);
         context.struct_size = below(5) == 0 ? small_or_huge(100) : sizeof context;
-        po_select((po_set *)h, &context, bytes(), (po_choice *)handle(), at);
+        SOUND(po_select((po_set *)h, &context, bytes(), (po_choice *)handle(), at));
         break;
     }
     case 57: case 58: {
         ew_str names[2], texts[2];
         uint8_t rendered[300];
         names[0] = S("text"); names[1] = text(); texts[0] = text(); texts[1] = text();
-        po_choice_render((po_choice *)h, names, texts, below(9) == 0 ? small_or_huge(3) % 3 : 1, rendered, below(300), sizes, at);
+        SOUND(po_choice_render((po_choice *)h, names, texts, below(9) == 0 ? small_or_huge(3) % 3 : 1, rendered, below(300), sizes, at));
         break;
     }
-    case 59: po_record((po_set *)h, (po_choice *)handle(), text(), below(1000), (int32_t)below(5), 0, at); break;
-    case 60: po_choice_reason((po_choice *)h, out, at); break;
-    case 61: po_swap((po_set *)h, text(), &version, at); po_rollback((po_set *)h, (int32_t)below(4), &version, NULL); break;
-    case 62: po_import((po_set *)h, bytes(), sizes, at); break;
-    case 63: po_experiment_start((po_set *)h, text(), NULL, at); po_experiment_status((po_set *)h, (int32_t)below(4), out, NULL); break;
-    case 64: po_drain_outcomes((po_set *)h, out, at); break;
+    case 59: SOUND(po_record((po_set *)h, (po_choice *)handle(), text(), below(1000), (int32_t)below(5), 0, at)); break;
+    case 60: SOUND(po_choice_reason((po_choice *)h, out, at)); break;
+    case 61: SOUND(po_swap((po_set *)h, text(), &version, at)); SOUND(po_rollback((po_set *)h, (int32_t)below(4), &version, NULL)); break;
+    case 62: SOUND(po_import((po_set *)h, bytes(), sizes, at)); break;
+    case 63: SOUND(po_experiment_start((po_set *)h, text(), NULL, at)); SOUND(po_experiment_status((po_set *)h, (int32_t)below(4), out, NULL)); break;
+    case 64: SOUND(po_drain_outcomes((po_set *)h, out, at)); break;
     case 65: {
         ms_field fields[2];
         ms_source source;
@@ -296,13 +299,13 @@ static void call(void) {
         options.sources = &source; options.source_count = below(2);
         options.rules = &rules; options.rules_count = below(2);
         options.disorder_ms = below(1000);
-        ms_engine_new(&options, &made, at);
+        SOUND(ms_engine_new(&options, &made, at));
         keep(made, free_engine);
         break;
     }
     case 66: {
         ms_outputs *made = NULL;
-        ms_outputs_new(&made, at);
+        SOUND(ms_outputs_new(&made, at));
         keep(made, free_outputs);
         break;
     }
@@ -311,17 +314,17 @@ static void call(void) {
         memset(&value, 0, sizeof value);
         value.name = S("f"); value.kind = (int32_t)below(5); value.integer = (int64_t)state;
         value.number = doubles[below(64)]; value.text = text();
-        ms_push((ms_engine *)h, S("s"), text(), (int64_t)below(100000), &value, below(2), (ms_outputs *)handle(), at);
+        SOUND(ms_push((ms_engine *)h, S("s"), text(), (int64_t)below(100000), &value, below(2), (ms_outputs *)handle(), at));
         break;
     }
     case 69: {
         ms_output output;
-        ms_outputs_get((ms_outputs *)h, below(4), &output, at);
-        ms_outputs_json((ms_outputs *)h, below(4), out, NULL);
-        ms_metrics((ms_engine *)h, NULL, NULL);
+        SOUND(ms_outputs_get((ms_outputs *)h, below(4), &output, at));
+        SOUND(ms_outputs_json((ms_outputs *)h, below(4), out, NULL));
+        SOUND(ms_metrics((ms_engine *)h, NULL, NULL));
         break;
     }
-    case 70: ms_advance_to((ms_engine *)h, (int64_t)below(200000), (ms_outputs *)handle(), at); break;
+    case 70: SOUND(ms_advance_to((ms_engine *)h, (int64_t)below(200000), (ms_outputs *)handle(), at)); break;
     case 71: case 72: {
         ms_agent_options options;
         ms_agent *made = NULL;
@@ -333,7 +336,7 @@ static void call(void) {
         options.one_in = below(5);
         options.batch_ms = below(50);
         options.alarm_above = floats[below(64)];
-        ms_agent_new(below(9) == 0 ? NULL : &options, &made, at);
+        SOUND(ms_agent_new(below(9) == 0 ? NULL : &options, &made, at));
         keep(made, free_agent);
         break;
     }
@@ -343,30 +346,30 @@ static void call(void) {
         float samples[16];
         ms_emitted emitted;
         ms_agent_counters counters;
-        ms_agent_push((ms_agent *)h, (int64_t)state, (float)doubles[below(64)], below(9) == 0 ? NULL : &emitted, batch, below(9) == 0 ? below(4000) % MS_BATCH_BYTES_MAX : sizeof batch, at);
-        ms_agent_flush((ms_agent *)handle(), batch, sizeof batch, sizes, NULL);
-        ms_agent_stats((ms_agent *)handle(), &counters, NULL);
-        ms_agent_ring((ms_agent *)handle(), times, samples, below(17), sizes, NULL);
-        ms_batch_decode(bytes(), times, samples, below(17), sizes, NULL, NULL, NULL);
+        SOUND(ms_agent_push((ms_agent *)h, (int64_t)state, (float)doubles[below(64)], below(9) == 0 ? NULL : &emitted, batch, below(9) == 0 ? below(4000) % MS_BATCH_BYTES_MAX : sizeof batch, at));
+        SOUND(ms_agent_flush((ms_agent *)handle(), batch, sizeof batch, sizes, NULL));
+        SOUND(ms_agent_stats((ms_agent *)handle(), &counters, NULL));
+        SOUND(ms_agent_ring((ms_agent *)handle(), times, samples, below(17), sizes, NULL));
+        SOUND(ms_batch_decode(bytes(), times, samples, below(17), sizes, NULL, NULL, NULL));
         break;
     }
     case 76: {
         ms_rules rule;
         rule.text = text(); rule.source = S("s"); rule.key = text();
-        ms_rule_add((ms_engine *)h, below(9) == 0 ? NULL : &rule, at);
-        ms_rule_replace((ms_engine *)handle(), &rule, &truth, NULL);
-        ms_rule_remove((ms_engine *)handle(), text(), NULL);
-        ms_rule_metrics((ms_engine *)handle(), out, NULL);
+        SOUND(ms_rule_add((ms_engine *)h, below(9) == 0 ? NULL : &rule, at));
+        SOUND(ms_rule_replace((ms_engine *)handle(), &rule, &truth, NULL));
+        SOUND(ms_rule_remove((ms_engine *)handle(), text(), NULL));
+        SOUND(ms_rule_metrics((ms_engine *)handle(), out, NULL));
         break;
     }
-    case 77: ms_snapshot((ms_engine *)h, out, at); break;
-    case 78: ms_take_late((ms_engine *)h, out, at); break;
+    case 77: SOUND(ms_snapshot((ms_engine *)h, out, at)); break;
+    case 78: SOUND(ms_take_late((ms_engine *)h, out, at)); break;
     case 79: {
         ms_value value;
         memset(&value, 0, sizeof value);
         value.name = text(); value.kind = (int32_t)below(5); value.text = text();
-        ms_table_put((ms_engine *)h, text(), 0, &value, below(2), at);
-        ms_table_len((ms_engine *)handle(), text(), sizes, NULL);
+        SOUND(ms_table_put((ms_engine *)h, text(), 0, &value, below(2), at));
+        SOUND(ms_table_len((ms_engine *)handle(), text(), sizes, NULL));
         break;
     }
     case 80: {
@@ -376,16 +379,16 @@ static void call(void) {
         options.struct_size = sizeof options;
         options.watermark = (int32_t)below(4);
         options.watermark_key = text();
-        ms_engine_restore(&options, bytes(), &made, at);
+        SOUND(ms_engine_restore(&options, bytes(), &made, at));
         keep(made, free_engine);
         break;
     }
     case 81: case 82: {
         adb_watch *made = NULL;
-        adb_watch_new((adb_store *)h, text(), &made, at);
+        SOUND(adb_watch_new((adb_store *)h, text(), &made, at));
         keep(made, free_watch);
-        adb_watch_next((adb_watch *)handle(), 0, out, NULL);
-        adb_watch_missed((adb_watch *)handle(), &count, NULL);
+        SOUND(adb_watch_next((adb_watch *)handle(), 0, out, NULL));
+        SOUND(adb_watch_missed((adb_watch *)handle(), &count, NULL));
         break;
     }
     case 83: {
@@ -395,23 +398,23 @@ static void call(void) {
         options.struct_size = below(4) == 0 ? small_or_huge(100) : sizeof options;
         options.role = (int32_t)below(4);
         options.events_a_batch = below(5);
-        adb_endpoint_new((adb_store *)h, below(3) == 0 ? NULL : &options, &made, at);
+        SOUND(adb_endpoint_new((adb_store *)h, below(3) == 0 ? NULL : &options, &made, at));
         keep(made, free_endpoint);
         break;
     }
     case 84: case 85: {
         adb_session *made = NULL;
-        adb_session_new((adb_endpoint *)h, (int32_t)below(4), (int64_t)below(1000), &made, at);
+        SOUND(adb_session_new((adb_endpoint *)h, (int32_t)below(4), (int64_t)below(1000), &made, at));
         keep(made, free_session);
         break;
     }
     case 86: case 87: adb_session_poll((adb_session *)h, (adb_endpoint *)handle(), (int64_t)below(100000), out, at); break;
-    case 88: adb_session_receive((adb_session *)h, (adb_endpoint *)handle(), bytes(), (int64_t)state, &truth, at); break;
+    case 88: SOUND(adb_session_receive((adb_session *)h, (adb_endpoint *)handle(), bytes(), (int64_t)state, &truth, at)); break;
     case 89: {
-        adb_session_state((adb_session *)h, (adb_endpoint *)handle(), &number, &count, &truth, at);
-        adb_session_reset((adb_session *)handle(), (adb_endpoint *)handle(), 0, NULL);
-        adb_endpoint_set_peers((adb_endpoint *)handle(), below(2) == 0 ? NULL : &count, below(2), &count, below(2), NULL);
-        adb_endpoint_is_degraded((adb_endpoint *)handle(), &truth, NULL);
+        SOUND(adb_session_state((adb_session *)h, (adb_endpoint *)handle(), &number, &count, &truth, at));
+        SOUND(adb_session_reset((adb_session *)handle(), (adb_endpoint *)handle(), 0, NULL));
+        SOUND(adb_endpoint_set_peers((adb_endpoint *)handle(), below(2) == 0 ? NULL : &count, below(2), &count, below(2), NULL));
+        SOUND(adb_endpoint_is_degraded((adb_endpoint *)handle(), &truth, NULL));
         break;
     }
     case 90: {
@@ -420,25 +423,25 @@ static void call(void) {
         options.struct_size = below(4) == 0 ? small_or_huge(100) : sizeof options;
         options.expression = text(); options.order_by = text();
         options.direction = (int32_t)below(3); options.limit = small_or_huge(4);
-        adb_find((adb_store *)h, text(), below(3) == 0 ? NULL : &options, out, at);
-        adb_explain((adb_store *)handle(), text(), &options, NULL, NULL);
+        SOUND(adb_find((adb_store *)h, text(), below(3) == 0 ? NULL : &options, out, at));
+        SOUND(adb_explain((adb_store *)handle(), text(), &options, NULL, NULL));
         break;
     }
-    case 91: adb_series((adb_store *)h, text(), text(), text(), (int64_t)state, (int64_t)below(9), below(3) == 0 ? state : below(9), out, at); break;
+    case 91: SOUND(adb_series((adb_store *)h, text(), text(), text(), (int64_t)state, (int64_t)below(9), below(3) == 0 ? state : below(9), out, at)); break;
     case 92: {
         adb_tx *tx = NULL;
-        adb_begin((adb_store *)h, (int64_t)state, &tx, at);
+        SOUND(adb_begin((adb_store *)h, (int64_t)state, &tx, at));
         if (tx == NULL) break;
-        adb_tx_merge_patch(tx, S("cow"), text(), text(), NULL);
-        adb_tx_retain(tx, text(), below(9), text(), below(2) == 0 ? state : below(9), small_or_huge(9), sizes, NULL, NULL);
-        adb_tx_document(tx, text(), out, NULL);
-        adb_tx_commit(tx, NULL);
+        SOUND(adb_tx_merge_patch(tx, S("cow"), text(), text(), NULL));
+        SOUND(adb_tx_retain(tx, text(), below(9), text(), below(2) == 0 ? state : below(9), small_or_huge(9), sizes, NULL, NULL));
+        SOUND(adb_tx_document(tx, text(), out, NULL));
+        SOUND(adb_tx_commit(tx, NULL));
         break;
     }
     case 93: {
-        rv_index_upsert_bits((rv_index *)h, below(50), bytes(), text(), at);
-        rv_index_search_bits((rv_index *)handle(), bytes(), below(9), NULL, hits, sizes, NULL);
-        rv_index_search_range_bits((rv_index *)handle(), bytes(), -9.0f, NULL, hits, below(9), sizes, NULL);
+        SOUND(rv_index_upsert_bits((rv_index *)h, below(50), bytes(), text(), at));
+        SOUND(rv_index_search_bits((rv_index *)handle(), bytes(), below(9), NULL, hits, sizes, NULL));
+        SOUND(rv_index_search_range_bits((rv_index *)handle(), bytes(), -9.0f, NULL, hits, below(9), sizes, NULL));
         break;
     }
     case 94: {
@@ -446,30 +449,30 @@ static void call(void) {
         memset(&limits, 0, sizeof limits);
         limits.struct_size = below(3) == 0 ? small_or_huge(100) : sizeof limits;
         limits.audit_entries = below(20); limits.measure = (int32_t)below(2); limits.has_budget = (int32_t)below(2);
-        fc_limit((fc_engine *)h, &limits, at);
-        fc_quota((fc_engine *)handle(), text(), below(3), below(3), below(3), NULL);
-        fc_start_for((fc_engine *)handle(), text(), text(), text(), text(), 0, &count, NULL);
+        SOUND(fc_limit((fc_engine *)h, &limits, at));
+        SOUND(fc_quota((fc_engine *)handle(), text(), below(3), below(3), below(3), NULL));
+        SOUND(fc_start_for((fc_engine *)handle(), text(), text(), text(), text(), 0, &count, NULL));
         break;
     }
     case 95: {
-        fc_deploy_standby((fc_engine *)h, text(), out, at);
-        fc_activate((fc_engine *)handle(), text(), 0, NULL);
-        fc_check_upgrade((fc_engine *)handle(), below(20), text(), NULL, NULL);
-        fc_upgrade((fc_engine *)handle(), below(20), text(), 0, NULL);
+        SOUND(fc_deploy_standby((fc_engine *)h, text(), out, at));
+        SOUND(fc_activate((fc_engine *)handle(), text(), 0, NULL));
+        SOUND(fc_check_upgrade((fc_engine *)handle(), below(20), text(), NULL, NULL));
+        SOUND(fc_upgrade((fc_engine *)handle(), below(20), text(), 0, NULL));
         break;
     }
     case 96: {
-        fc_audit_log((fc_engine *)h, below(9), small_or_huge(9), out, at);
-        fc_forget_ended((fc_engine *)handle(), (int64_t)below(1000), below(9), sizes, NULL);
-        fc_lease((fc_engine *)handle(), text(), below(1000), (int64_t)below(1000), &count, NULL);
+        SOUND(fc_audit_log((fc_engine *)h, below(9), small_or_huge(9), out, at));
+        SOUND(fc_forget_ended((fc_engine *)handle(), (int64_t)below(1000), below(9), sizes, NULL));
+        SOUND(fc_lease((fc_engine *)handle(), text(), below(1000), (int64_t)below(1000), &count, NULL));
         break;
     }
     default: {
         ms_standardizer *made = NULL;
         double standard[64];
-        ms_standardizer_new(below(4), below(100), &made, at);
+        SOUND(ms_standardizer_new(below(4), below(100), &made, at));
         keep(made, free_standardizer);
-        ms_standardizer_push((ms_standardizer *)handle(), below(1000), doubles, below(4), standard, NULL);
+        SOUND(ms_standardizer_push((ms_standardizer *)handle(), below(1000), doubles, below(4), standard, NULL));
     }
     }
     CHECK(err == NULL || ew_error_status(err) != EW_PANIC);

@@ -251,6 +251,15 @@ static void queries_are_ordered_limited_and_explained(void) {
     adb_store_free(store);
 }
 
+static void the_earliest_time_is_a_time(void) {
+    adb_store *store = store_of(NULL, 1);
+    ew_buffer *json = NULL;
+    write_steps(store, "a", INT64_MIN, 5);
+    OK(adb_get(store, S("a"), &json, &err));
+    CHECK(has(json, "\"steps\":5"));
+    adb_store_free(store);
+}
+
 static void a_watch_tells_of_what_it_was_asked_for(void) {
     adb_store *store = store_of(NULL, 1);
     adb_watch *watch = NULL;
@@ -392,6 +401,7 @@ static void two_stores_sync_by_frames_that_the_caller_carries(void) {
 
 int main(int argc, char **argv) {
     queries_are_ordered_limited_and_explained();
+    the_earliest_time_is_a_time();
     a_watch_tells_of_what_it_was_asked_for();
     old_events_are_rolled_up_into_the_series_that_they_were();
     two_stores_sync_by_frames_that_the_caller_carries();

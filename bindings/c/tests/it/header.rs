@@ -21,6 +21,7 @@ fn generated() -> String {
         "ruvector/retriever",
         "agentdb/store",
         "agentdb/transaction",
+        "agentdb/document",
         "agentdb/list",
         "agentdb/query",
         "agentdb/series",
@@ -40,6 +41,7 @@ fn generated() -> String {
         "midstream/outputs",
         "midstream/standardizer",
         "midstream/rule",
+        "midstream/snapshot",
         "midstream/table",
         "midstream/agent",
     ];
