@@ -44,7 +44,8 @@ def neighbours(base, queries, k, metric):
     for start in range(0, len(queries), 64):
         for row in distances(base, queries[start:start + 64], metric):
             kth = np.partition(row, k - 1)[k - 1]
-            good.append(set(np.flatnonzero(row <= kth + 1e-5 * (1 + abs(kth))).tolist()))
+            scale = 1 if metric == "cosine" else abs(kth)
+            good.append(set(np.flatnonzero(row <= kth + 1e-5 * scale).tolist()))
     return good
 
 
@@ -206,6 +207,7 @@ def main():
     base, queries = load(options.base, options.limit), load(options.queries, options.queries_max)
     if options.metric == "cosine":
         base, queries = normalised(base), normalised(queries)
+    options.k = min(options.k, len(base))
     good = neighbours(base, queries, options.k, options.metric)
     os.sched_setaffinity(0, {options.core})
     print(json.dumps({"conditions": {"vectors": len(base), "dim": base.shape[1], "queries": len(queries),

@@ -55,7 +55,8 @@ pub enum IndexKind {
 pub enum Quantization {
     /// `f32` only.
     None,
-    /// Two bytes a component, nearly without loss.
+    /// Two bytes a component, nearly without loss between 6e-5 and 65,504; what is larger is cut to that, what is
+    /// smaller loses digits.
     F16,
     /// One byte a component, with a scale for each vector; costs about a point of recall, which
     /// ranking by the originals gives back.
@@ -132,7 +133,7 @@ impl Quantization {
         }
     }
 
-    /// How many candidates are ranked by the originals when nothing is said.
+    /// How many candidates of a scan are ranked by the originals when nothing is said.
     pub(crate) fn rerank(self, k: usize) -> usize {
         match self {
             Self::None => k,
@@ -140,6 +141,16 @@ impl Quantization {
             Self::Int8 => (2 * k).max(32),
             Self::Pq { .. } => (10 * k).max(100),
             Self::Binary => (30 * k).max(300),
+        }
+    }
+
+    /// How many candidates of a walk or of lists: with coarse codes more effort ranks more. Of eight-bit codes
+    /// those are ranked that may be among the `k` nearest.
+    pub(crate) fn rerank_walked(self, k: usize, effort: usize) -> usize {
+        match self {
+            Self::None | Self::F16 => self.rerank(k),
+            Self::Int8 => effort.max(k),
+            Self::Pq { .. } | Self::Binary => effort.max(self.rerank(k)),
         }
     }
 }

@@ -6,7 +6,6 @@ use crate::error::{Error, Result};
 use crate::filter::Filter;
 use crate::index::Index;
 use crate::lookup::Want;
-use crate::metric::Metric;
 
 /// A vector that was found.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,16 +52,16 @@ impl Search<'_> {
         self
     }
 
-    /// How many candidates a walk through the graph keeps, at least the number that is ranked again.
-    /// More effort, more recall and slower. Of inverted lists one is looked at for every 4 of it.
-    /// Default: [`EFFORT_DEFAULT`]. A scan does not use it.
+    /// How many candidates a walk through the graph keeps, at least `k`. More effort, more recall and slower. Of
+    /// inverted lists one is looked at for every 4 of it. Default: [`EFFORT_DEFAULT`]. A scan does not use it.
     pub fn effort(mut self, candidates: usize) -> Self {
         self.effort = candidates;
         self
     }
 
-    /// How many candidates are ranked again by the originals. Default: the coarser the quantization the
-    /// more, `2 k` and at least 32 for [`Quantization::Int8`](crate::Quantization::Int8).
+    /// How many candidates are ranked again by the originals. Default: under
+    /// [`Quantization::Int8`](crate::Quantization::Int8) all whose codes leave it open whether they are among the
+    /// `k` nearest; under coarser quantizations `effort`, and at least 10 or 30 `k`.
     pub fn rerank(mut self, candidates: usize) -> Self {
         self.rerank = Some(candidates);
         self
@@ -91,15 +90,10 @@ impl Search<'_> {
                 allowed: "1..=100000",
             });
         }
-        let usual = match self.index.metric() {
-            // Distances of bits are exact.
-            Metric::Hamming => self.k,
-            _ => self.index.quantization().rerank(self.k),
-        };
         let want = Want {
             k: self.k,
             effort: self.effort.min(2 * K_MAX),
-            rerank: self.rerank.unwrap_or(usual).min(2 * K_MAX),
+            rerank: self.rerank.map(|candidates| candidates.min(2 * K_MAX)),
             filter: self.filter.as_ref(),
             min_score: self.min_score,
         };

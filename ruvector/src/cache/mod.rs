@@ -11,6 +11,7 @@ mod dedupe;
 mod flight;
 mod guard;
 mod latency;
+mod look;
 mod policy;
 mod semantic;
 mod shelf;

@@ -182,6 +182,56 @@ impl<'a> Reach<'a> {
     }
 }
 
+/// How far the distance of codes may well be from that of the originals: a row that is farther by more than
+/// this need not be ranked again.
+///
+/// Rounding is off by a step over the root of 12, by chance up or down in each component, so the error of a
+/// sum over many components is nearly normal.
+pub(crate) struct Doubt<'a> {
+    scales: &'a [Scale],
+    probe: Scale,
+    dim: f32,
+    metric: Metric,
+}
+
+/// Standard deviations that are allowed for: one row in 700 is off by more.
+const DEVIATIONS: f32 = 3.0;
+
+impl<'a> Doubt<'a> {
+    /// For the distances between the codes and a probe that was derived.
+    pub fn new(probe: &Probe, codes: &'a Codes, metric: Metric) -> Self {
+        Self {
+            scales: &codes.scales,
+            probe: probe.scale,
+            dim: probe.full.len() as f32,
+            metric,
+        }
+    }
+
+    /// Of the distance between the probe and a row.
+    #[inline(always)]
+    pub fn of(&self, slot: u32, distance: f32) -> f32 {
+        let row = self.scales[slot as usize];
+        // Variances of a component's error.
+        let (a, b) = (
+            self.probe.step * self.probe.step / 12.0,
+            row.step * row.step / 12.0,
+        );
+        let (shift, variance) = match self.metric {
+            Metric::Cosine | Metric::Dot => {
+                (0.0, a * row.norm + b * self.probe.norm + self.dim * a * b)
+            }
+            // Errors lengthen a difference: their squares add up.
+            Metric::L2 | Metric::Hamming => {
+                let both = a + b;
+                let variance = 4.0 * distance.max(0.0) * both + 2.0 * self.dim * both * both;
+                (self.dim * both, variance)
+            }
+        };
+        shift + DEVIATIONS * variance.sqrt()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -196,6 +246,36 @@ mod tests {
                 prop_assert!((x - f32::from(*code) * scale.step).abs() <= scale.step * 0.501);
             }
             prop_assert!(codes.iter().all(|code| *code != i8::MIN));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nearly_no_distance_is_off_by_more_than_the_doubt(
+            rows in proptest::collection::vec(proptest::collection::vec(-1.0_f32..1.0, 64), 50),
+            longer in 1.0_f32..100.0,
+        ) {
+            let mut codes = Codes::new(64);
+            let stretched = |at: usize| rows[at].iter().map(|x| x * longer.powi(at as i32 % 3)).collect::<Vec<_>>();
+            (1..50).for_each(|at| codes.push(&stretched(at)));
+            let mut probe = Probe::default();
+            probe.set(&crate::vector::Vector::Floats(rows[0].as_slice().into()));
+            for metric in [Metric::Dot, Metric::L2] {
+                let space = CodeSpace::new(&codes, metric);
+                space.derive(&mut probe);
+                let doubt = Doubt::new(&probe, &codes, metric);
+                let off = (0..49).filter(|slot| {
+                    let row = stretched(*slot as usize + 1);
+                    let pairs = rows[0].iter().zip(&row);
+                    let exact: f32 = match metric {
+                        Metric::L2 => pairs.map(|(x, y)| (x - y) * (x - y)).sum(),
+                        _ => -pairs.map(|(x, y)| x * y).sum::<f32>(),
+                    };
+                    let distance = space.one(&probe, *slot);
+                    (distance - exact).abs() > doubt.of(*slot, distance)
+                });
+                prop_assert!(off.count() <= 4);
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 //! had deleted stays deleted, and the rest is a prefix of what it did.
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -66,8 +66,10 @@ fn the_writer_that_is_killed() {
         }
         if number % FLUSH_EVERY == 0 {
             index.flush().unwrap();
-            // What is acknowledged; not through the captured print of tests.
-            eprintln!("flushed {number}");
+            // What is acknowledged; not through the captured print of tests, and in one write, which a kill does
+            // not cut.
+            let line = format!("flushed {number}\n");
+            std::io::stderr().write_all(line.as_bytes()).unwrap();
         }
     }
 }

@@ -15,6 +15,9 @@ use super::truth::Truth;
 const EFFORTS: [usize; 14] = [
     10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024,
 ];
+/// Those that follow where recall is still below [`RECALL_WANTED`].
+const EFFORTS_MORE: [usize; 3] = [2048, 4096, 8192];
+const RECALL_WANTED: f64 = 0.99;
 /// The sweep ends where recall is this high: more effort finds nothing more.
 const RECALL_ENOUGH: f64 = 0.9995;
 /// Passes over the queries at a position; the median pass counts.
@@ -118,7 +121,13 @@ pub fn search(
                 .filter(|effort| *effort > 1024),
         );
     }
-    for effort in efforts {
+    let usual = efforts.len();
+    efforts.extend(EFFORTS_MORE.iter().filter(|effort| **effort > 4 * k));
+    let mut last = 0.0;
+    for (at, effort) in efforts.into_iter().enumerate() {
+        if at >= usual && last >= RECALL_WANTED {
+            break;
+        }
         engine.set_effort(effort)?;
         let mut recall = 0.0;
         for (at, query) in queries.iter().enumerate() {
@@ -126,6 +135,7 @@ pub fn search(
             recall += truth.recall(at, &found);
         }
         recall /= queries.rows() as f64;
+        last = recall;
         let mut passes = (0..PASSES)
             .map(|_| pass(engine, queries, k))
             .collect::<Result<Vec<_>>>()?;

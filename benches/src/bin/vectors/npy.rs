@@ -71,14 +71,11 @@ pub fn read(path: &Path, limit: usize) -> Result<Rows> {
     let &[rows, dim] = npy.shape() else {
         bail!("{}: shape {:?}, wanted (n, dim)", told(), npy.shape());
     };
-    ensure!(
-        npy.order() == Order::C || rows <= 1,
-        "{}: columns lie together (Fortran order), wanted rows",
-        told()
-    );
     let (rows, dim) = (usize::try_from(rows)?, usize::try_from(dim)?);
     ensure!(rows > 0 && dim > 0, "{}: no vectors", told());
-    let wanted = rows.min(limit) * dim;
+    // Where columns lie together (Fortran order) the first rows are everywhere.
+    let columns = npy.order() == Order::Fortran;
+    let wanted = if columns { rows } else { rows.min(limit) } * dim;
     let kind = npy.dtype().descr();
     let values: Vec<f32> = if kind.contains("f2") {
         let values = npy.data::<f16>()?;
@@ -94,6 +91,12 @@ pub fn read(path: &Path, limit: usize) -> Result<Rows> {
             "{}: values of type {kind}, wanted float16 or float32",
             told()
         );
+    };
+    let values = if columns {
+        let row = |at: usize| values.iter().skip(at).step_by(rows).copied();
+        (0..rows.min(limit)).flat_map(row).collect()
+    } else {
+        values
     };
     ensure!(
         values.iter().all(|x| x.is_finite()),

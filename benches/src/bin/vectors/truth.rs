@@ -13,10 +13,10 @@ pub struct Truth {
     good: Vec<Vec<u64>>,
 }
 
-/// Rows as near as the k-th within rounding count as found.
+/// Rows as near as the k-th within rounding count as found: relative to its distance, under cosine to 1.
 const TIE: f32 = 1e-6;
 /// Most ids kept of a query; a query with more ties than that has no meaningful neighbours.
-const GOOD_MAX: usize = 4096;
+const GOOD_MAX: usize = 1 << 16;
 
 /// The neighbours of every query among the rows that qualify, on all cores.
 pub fn compute(
@@ -54,7 +54,7 @@ pub fn compute(
                                     false => f32::INFINITY,
                                 },
                             ));
-                            nearest(&distances, k)
+                            nearest(&distances, k, metric)
                         })
                         .collect::<Vec<_>>()
                 })
@@ -72,10 +72,15 @@ pub fn compute(
 }
 
 /// The ids of the `k` smallest distances, and of those that equal the k-th.
-fn nearest(distances: &[f32], k: usize) -> Vec<u64> {
+fn nearest(distances: &[f32], k: usize, metric: Metric) -> Vec<u64> {
     let mut sorted = distances.to_vec();
-    let (_, kth, _) = sorted.select_nth_unstable_by(k - 1, f32::total_cmp);
-    let limit = *kth + TIE * (1.0 + kth.abs());
+    let last = k.min(distances.len()) - 1;
+    let (_, kth, _) = sorted.select_nth_unstable_by(last, f32::total_cmp);
+    let scale = match metric {
+        Metric::Cosine => 1.0,
+        Metric::Dot | Metric::L2 => kth.abs(),
+    };
+    let limit = *kth + TIE * scale;
     (0..)
         .zip(distances)
         .filter(|(_, distance)| distance.is_finite() && **distance <= limit)

@@ -118,10 +118,6 @@ impl Engine for Ours {
         let mut search = self.index()?.search(query, k);
         if self.has_effort() && self.effort > 0 {
             search = search.effort(self.effort);
-            // Little effort ranks little again; coarse codes always need the ranking.
-            if self.label[1] == "hnsw" && self.label[2] == "int8" {
-                search = search.rerank(self.effort.min(2 * k + 12).max(k));
-            }
         }
         out.clear();
         out.extend(search.run()?.iter().map(|hit| hit.id));
