@@ -84,7 +84,10 @@ impl<'a> CodeSpace<'a> {
     fn distance(&self, product: i32, a: Scale, b: Scale) -> f32 {
         let dot = product as f32 * (a.step * b.step);
         match self.metric {
-            Metric::Cosine | Metric::Dot => -dot,
+            Metric::Dot => -dot,
+            // Of vectors of length 1 half of the squared distance, less 1, is minus the cosine. Rounding changes the
+            // lengths, which would blur the product of near vectors; their difference hardly feels it.
+            Metric::Cosine => 0.5 * (a.norm + b.norm) - 1.0 - dot,
             Metric::L2 | Metric::Hamming => a.norm + b.norm - 2.0 * dot,
         }
     }
@@ -171,14 +174,21 @@ impl<'a> Reach<'a> {
         // Sums in f32 are off by a little, too.
         let slack = 1e-4 * (1.0 + distance.abs());
         match self.space.metric {
-            Metric::Cosine | Metric::Dot => {
-                -distance + self.length * error + self.error * scale.norm.sqrt() + slack
+            Metric::Dot => -distance + self.length * error + self.error * scale.norm.sqrt() + slack,
+            Metric::Cosine => {
+                let nearest = self.nearest(2.0 * (distance + 1.0), error);
+                1.0 - 0.5 * nearest * nearest + slack
             }
             Metric::L2 | Metric::Hamming => {
-                let nearest = (distance.max(0.0).sqrt() - self.error - error).max(0.0);
+                let nearest = self.nearest(distance, error);
                 slack - nearest * nearest
             }
         }
+    }
+
+    /// The least distance of originals whose codes are so far apart (squared).
+    fn nearest(&self, square: f32, error: f32) -> f32 {
+        (square.max(0.0).sqrt() - self.error - error).max(0.0)
     }
 }
 
@@ -217,18 +227,20 @@ impl<'a> Doubt<'a> {
             self.probe.step * self.probe.step / 12.0,
             row.step * row.step / 12.0,
         );
-        let (shift, variance) = match self.metric {
-            Metric::Cosine | Metric::Dot => {
-                (0.0, a * row.norm + b * self.probe.norm + self.dim * a * b)
-            }
-            // Errors lengthen a difference: their squares add up.
-            Metric::L2 | Metric::Hamming => {
-                let both = a + b;
-                let variance = 4.0 * distance.max(0.0) * both + 2.0 * self.dim * both * both;
-                (self.dim * both, variance)
-            }
+        // Errors lengthen a difference: their squares add up.
+        let of_square = |square: f32| {
+            let both = a + b;
+            let variance = 4.0 * square.max(0.0) * both + 2.0 * self.dim * both * both;
+            self.dim * both + DEVIATIONS * variance.sqrt()
         };
-        shift + DEVIATIONS * variance.sqrt()
+        match self.metric {
+            Metric::Dot => {
+                let variance = a * row.norm + b * self.probe.norm + self.dim * a * b;
+                DEVIATIONS * variance.sqrt()
+            }
+            Metric::Cosine => 0.5 * of_square(2.0 * (distance + 1.0)),
+            Metric::L2 | Metric::Hamming => of_square(distance),
+        }
     }
 }
 
