@@ -447,7 +447,7 @@ fn demonstrations_that_the_model_answers_right_are_tried() {
     // Bootstrapped sets are starts of one list; drawn sets of 2 and 4 have nothing to do with one another.
     let grown = shown
         .iter()
-        .any(|demos| demos.len() == 4 && shown.contains(&demos[..2].to_vec()));
+        .any(|demos| demos.len() == 4 && shown.contains(&demos[..2]));
     assert!(
         grown,
         "no two sets of demonstrations start alike: {shown:?}"
