@@ -16,6 +16,7 @@ pub mod describe;
 pub mod detection;
 pub mod frame;
 pub mod gateway;
+pub mod handbook;
 pub mod incident;
 pub mod latency;
 #[cfg(feature = "ssd")]

@@ -196,6 +196,14 @@ pub enum Error {
         /// What is wrong with the signature.
         cause: &'static str,
     },
+    /// A prompt does not say how it is answered.
+    #[error(
+        "the prompt of tier `{tier}` has no `decision` and no `written`, so nobody knows how it is answered"
+    )]
+    NoReply {
+        /// The tier.
+        tier: Tier,
+    },
     /// A retriever failed.
     #[error("cannot find passages: {cause}")]
     Retrieval {

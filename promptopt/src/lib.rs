@@ -64,6 +64,7 @@ mod set;
 mod template;
 mod tier;
 mod time;
+mod written;
 
 pub use bundle::{BUNDLE_BYTES_MAX, BUNDLE_FORMAT, Bundle};
 pub use context::{Context, Criticality, Network};
@@ -79,3 +80,4 @@ pub use set::{Choice, ExperimentEnd, OUTCOMES_MAX, PromptSet};
 pub use template::{RENDERED_BYTES_MAX, TEMPLATE_BYTES_MAX, TEMPLATE_SLOTS_MAX, Template};
 pub use tier::Tier;
 pub use time::Timestamp;
+pub use written::{Form, STOPS_MAX, Thought, WRITTEN_TOKENS_MAX, Written};

@@ -10,6 +10,7 @@ use crate::decision::Decision;
 use crate::error::{Error, Result};
 use crate::template::Template;
 use crate::tier::Tier;
+use crate::written::{Thought, Written};
 
 /// The format that prompt files name.
 pub const PROMPT_FORMAT: &str = "edgeweave-prompt/1";
@@ -49,6 +50,11 @@ struct Hashed<'a> {
     decision: &'a Option<Decision>,
     tokens: Option<u32>,
     model: &'a Option<String>,
+    // Later fields: left out where there is none, so that earlier prompts keep their hash.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    thought: &'a Option<Thought>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    written: &'a Option<Written>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -65,6 +71,10 @@ struct PromptFile {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     model: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    thought: Option<Thought>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    written: Option<Written>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     sha256: Option<String>,
 }
 
@@ -77,6 +87,8 @@ pub struct Prompt {
     decision: Option<Decision>,
     tokens: Option<u32>,
     model: Option<String>,
+    thought: Option<Thought>,
+    written: Option<Written>,
     sha256: String,
 }
 
@@ -90,15 +102,33 @@ impl Prompt {
             decision: None,
             tokens: None,
             model: None,
+            thought: None,
+            written: None,
             sha256: String::new(),
         };
         prompt.sha256 = prompt.content_hash();
         prompt
     }
 
-    /// The same prompt whose answer is read from label log-probabilities by `decision`.
+    /// The same prompt whose answer is read from label log-probabilities by `decision`, not written.
     pub fn with_decision(mut self, decision: Decision) -> Self {
         self.decision = Some(decision);
+        self.written = None;
+        self.sha256 = self.content_hash();
+        self
+    }
+
+    /// The same prompt whose answer the model writes, not one of labels.
+    pub fn with_written(mut self, written: Written) -> Self {
+        self.written = Some(written);
+        self.decision = None;
+        self.sha256 = self.content_hash();
+        self
+    }
+
+    /// The same prompt with a thought before the answer.
+    pub fn with_thought(mut self, thought: Thought) -> Self {
+        self.thought = Some(thought);
         self.sha256 = self.content_hash();
         self
     }
@@ -132,6 +162,16 @@ impl Prompt {
         prompt.decision = file.decision;
         prompt.tokens = file.tokens;
         prompt.model = file.model;
+        prompt.thought = file.thought;
+        prompt.written = file.written;
+        if prompt.decision.is_some() && prompt.written.is_some() {
+            return Err(Error::Json {
+                what: what.to_owned(),
+                source: serde::de::Error::custom(
+                    "`decision` and `written` are both there, one of them says how to answer",
+                ),
+            });
+        }
         prompt.sha256 = prompt.content_hash();
         match file.sha256 {
             Some(recorded) if recorded != prompt.sha256 => Err(Error::HashMismatch {
@@ -165,6 +205,8 @@ impl Prompt {
             decision: self.decision.clone(),
             tokens: self.tokens,
             model: self.model.clone(),
+            thought: self.thought.clone(),
+            written: self.written.clone(),
             sha256: Some(self.sha256.clone()),
         };
         serde_json::to_string_pretty(&file).map_err(|source| Error::Json {
@@ -193,6 +235,16 @@ impl Prompt {
         self.decision.as_ref()
     }
 
+    /// How an answer is taken from what the model writes, where it is.
+    pub fn written(&self) -> Option<&Written> {
+        self.written.as_ref()
+    }
+
+    /// What the model writes for itself before it answers, where it does.
+    pub fn thought(&self) -> Option<&Thought> {
+        self.thought.as_ref()
+    }
+
     /// Its length without inputs, in tokens of [`Prompt::model`], where it was counted.
     pub fn tokens(&self) -> Option<u32> {
         self.tokens
@@ -217,6 +269,8 @@ impl Prompt {
             decision: &self.decision,
             tokens: self.tokens,
             model: &self.model,
+            thought: &self.thought,
+            written: &self.written,
         };
         // Strings and finite numbers always serialise; an empty text would only make the hash not match.
         let bytes = serde_json::to_vec(&hashed).unwrap_or_default();

@@ -4,16 +4,15 @@
 use std::fs;
 
 use libfuzzer_sys::fuzz_target;
-use promptopt::optimize::{Dataset, Signature, Split};
+use promptopt::optimize::{Dataset, Split};
 
 fuzz_target!(|bytes: &[u8]| {
     let dir = tempfile::tempdir().expect("a folder");
     let path = dir.path().join("data");
     fs::write(&path, bytes).expect("a file");
-    let signature = Signature::parse("text -> label", "").expect("a signature");
     let read = [
         Dataset::from_csv(&path, &["text", "label"]),
-        Dataset::from_jsonl(&path, &signature),
+        Dataset::from_jsonl(&path, &["text", "label"]),
     ];
     for data in read.into_iter().flatten() {
         let shares = Split::stratified(0.3, 0.3, 0.4, 1).expect("shares");

@@ -35,7 +35,7 @@ pub enum ChatForm {
 #[derive(Debug)]
 pub struct HttpModel {
     agent: ureq::Agent,
-    url: String,
+    base: String,
     model: String,
     key: Option<String>,
     chat_form: ChatForm,
@@ -53,7 +53,7 @@ impl HttpModel {
             .new_agent();
         Self {
             agent,
-            url: format!("{}/v1/completions", base_url.trim_end_matches('/')),
+            base: format!("{}/v1", base_url.trim_end_matches('/')),
             model: model.to_owned(),
             key: None,
             chat_form: ChatForm::default(),
@@ -81,32 +81,37 @@ impl HttpModel {
         self
     }
 
-    fn complete(&self, mut body: Value) -> Result<Value> {
+    fn complete(&self, body: Value) -> Result<Value> {
+        self.post("completions", body)
+    }
+
+    fn post(&self, what: &str, mut body: Value) -> Result<Value> {
+        let url = format!("{}/{what}", self.base);
         let failed = |cause: String| Error::Model {
             action: "ask the endpoint",
             cause,
         };
         body["model"] = json!(self.model);
-        let mut request = self.agent.post(&self.url);
+        let mut request = self.agent.post(&url);
         if let Some(key) = &self.key {
             request = request.header("Authorization", format!("Bearer {key}"));
         }
         let mut response = request
             .send_json(&body)
-            .map_err(|cause| failed(format!("{}: {cause}", self.url)))?;
+            .map_err(|cause| failed(format!("{url}: {cause}")))?;
         let status = response.status();
         let text = response
             .body_mut()
             .with_config()
             .limit(RESPONSE_BYTES_MAX)
             .read_to_string()
-            .map_err(|cause| failed(format!("{}: {cause}", self.url)))?;
+            .map_err(|cause| failed(format!("{url}: {cause}")))?;
         if !status.is_success() {
             let start: String = text.chars().take(200).collect();
-            return Err(failed(format!("{} answers {status}: {start}", self.url)));
+            return Err(failed(format!("{url} answers {status}: {start}")));
         }
         serde_json::from_str(&text)
-            .map_err(|cause| failed(format!("{} answers no JSON: {cause}", self.url)))
+            .map_err(|cause| failed(format!("{url} answers no JSON: {cause}")))
     }
 
     /// Most likely next tokens, as text, with their log-probabilities.
@@ -201,26 +206,49 @@ impl LanguageModel for HttpModel {
     }
 
     fn generate(&self, prompt: &str, options: &GenerateOptions) -> Result<String> {
-        let mut body = json!({
-            "prompt": prompt,
-            "max_tokens": options.tokens_max,
-            "temperature": options.temperature,
-            "seed": options.seed,
-        });
-        if !options.stop.is_empty() {
-            body["stop"] = json!(options.stop);
-        }
+        let mut body = body_of(options);
+        body["prompt"] = json!(prompt);
         let answer = self.complete(body)?;
-        answer["choices"][0]["text"]
-            .as_str()
-            .map(str::to_owned)
-            .ok_or_else(|| Error::Model {
-                action: "generate with the endpoint",
-                cause: "its answer has no choices[0].text".to_owned(),
-            })
+        text_at(&answer["choices"][0]["text"], "choices[0].text")
+    }
+
+    /// Asks `/v1/chat/completions`: the server knows the form that its model was trained on.
+    fn converse(&self, system: &str, user: &str, options: &GenerateOptions) -> Result<String> {
+        let mut messages = Vec::new();
+        if !system.is_empty() {
+            messages.push(json!({"role": "system", "content": system}));
+        }
+        messages.push(json!({"role": "user", "content": user}));
+        let mut body = body_of(options);
+        body["messages"] = json!(messages);
+        let answer = self.post("chat/completions", body)?;
+        let content = &answer["choices"][0]["message"]["content"];
+        text_at(content, "choices[0].message.content")
     }
 
     fn chat(&self, system: &str, user: &str) -> String {
         super::chat_text(self.chat_form == ChatForm::ChatMl, system, user)
     }
+}
+
+fn body_of(options: &GenerateOptions) -> Value {
+    let mut body = json!({
+        "max_tokens": options.tokens_max,
+        "temperature": options.temperature,
+        "seed": options.seed,
+    });
+    if !options.stop.is_empty() {
+        body["stop"] = json!(options.stop);
+    }
+    body
+}
+
+fn text_at(value: &Value, place: &str) -> Result<String> {
+    value
+        .as_str()
+        .map(str::to_owned)
+        .ok_or_else(|| Error::Model {
+            action: "generate with the endpoint",
+            cause: format!("its answer has no {place}"),
+        })
 }

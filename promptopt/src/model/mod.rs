@@ -2,11 +2,14 @@
 
 use crate::error::Result;
 
+mod ask;
 #[cfg(feature = "http")]
 mod http;
 #[cfg(feature = "candle")]
 mod llama;
 
+pub use ask::ask;
+pub(crate) use ask::{Reply, Row, rows};
 #[cfg(feature = "http")]
 pub use http::{ChatForm, HttpModel, RESPONSE_BYTES_MAX};
 #[cfg(feature = "candle")]
@@ -48,6 +51,11 @@ pub trait LanguageModel {
     /// Those of the model.
     fn count_tokens(&self, text: &str) -> Result<usize>;
 
+    /// Tokens that the model can read at once, prompt and answer together, where it is known.
+    fn context_tokens(&self) -> Option<usize> {
+        None
+    }
+
     /// Log-probability (natural logarithm, at most 0) of each option right after the prompt.
     ///
     /// # Errors
@@ -70,6 +78,15 @@ pub trait LanguageModel {
     /// # Errors
     /// Those of the model.
     fn generate(&self, prompt: &str, options: &GenerateOptions) -> Result<String>;
+
+    /// The answer to a conversation of one turn: as [`LanguageModel::generate`] behind [`LanguageModel::chat`]
+    /// unless the engine writes conversations in a form of its own.
+    ///
+    /// # Errors
+    /// Those of the model.
+    fn converse(&self, system: &str, user: &str, options: &GenerateOptions) -> Result<String> {
+        self.generate(&self.chat(system, user), options)
+    }
 
     /// Drops whatever is kept from earlier prompts, so that the next one is timed from nothing.
     fn forget(&self) {}

@@ -1,22 +1,21 @@
 //! Measures the chosen prompts and the baselines on the test split, opened once.
 
-use super::calibrate::{Scored, fit};
+use std::collections::BTreeMap;
+
 use super::data::Example;
 use super::demos::draw;
 use super::evaluate::{Evaluator, Probe};
-use super::metric::Metric;
-use super::optimizer::{Observer, Progress, RANDOM_SETS, positions};
+use super::optimizer::{Observer, Progress, RANDOM_SETS};
+use super::reader::Rule;
+use super::recipe::Draft;
 use super::report::{Baseline, Latency, Majority, Measured, RandomBaseline, TierReport};
-use super::search::{Candidate, Reading, Search};
-use super::space::Draft;
+use super::search::{Candidate, Search};
 use super::split::LockedTest;
 use super::statistics::{
     bootstrap_interval, holm, mcnemar, mean_and_deviation, quantile, sign_flip, wilson,
 };
-use super::words::readable;
-use crate::decision::Decision;
 use crate::error::Result;
-use crate::model::LanguageModel;
+use crate::model::{LanguageModel, Row, rows};
 use crate::prompt::{Prompt, Version};
 use crate::template::Template;
 use crate::tier::Tier;
@@ -45,10 +44,10 @@ pub(crate) struct Assessed {
     pub(crate) prompts: Vec<Prompt>,
 }
 
-/// Answers of a rule to the test examples.
+/// Answers to the test examples with their marks.
 struct Answers {
-    given: Vec<usize>,
-    right: Vec<bool>,
+    given: Vec<String>,
+    marks: Vec<f64>,
 }
 
 pub(crate) fn assess(
@@ -59,7 +58,7 @@ pub(crate) fn assess(
 ) -> Result<Assessed> {
     let examples = test.open();
     let asked: Vec<&Example> = examples.iter().collect();
-    let truth = positions(run.search.labels, examples);
+    let reader = run.search.reader;
     let tell = |evaluator: &Evaluator<'_>, observer: &mut dyn Observer| {
         observer.progress(&Progress {
             stage: "testing",
@@ -71,15 +70,16 @@ pub(crate) fn assess(
     };
 
     let naive = &run.candidates[0];
-    let plain = run.plain_rule()?;
-    let naive_scores = evaluator.score(&naive.probe, &asked)?;
+    let (plain_reply, plain) = reader.plain()?;
+    let naive_rows = evaluator.ask(&naive.probe, &asked)?;
     // The naive prompt was searched with more options; the plain rule reads the labels' names alone.
-    let names = &run.search.words(naive.glue).sets[0].groups;
-    let named: Vec<Vec<f64>> = naive_scores
-        .iter()
-        .map(|row| names.iter().flatten().map(|at| row[*at]).collect())
-        .collect();
-    let naive_answers = answers(&plain, &named, &truth)?;
+    let naive_plain = reader.plain_rows(naive.glue, &naive_rows);
+    let naive_answers = run.answers(&plain, &naive_plain, &asked)?;
+    let plain_probe = |template: Template| Probe {
+        template,
+        thought: None,
+        reply: plain_reply.clone(),
+    };
     tell(evaluator, observer);
 
     // Each example meets `sets_per_example` of the draws, in a rotation that uses all draws equally.
@@ -94,20 +94,18 @@ pub(crate) fn assess(
             run.seed.wrapping_mul(1000) + set as u64,
         );
         let Draft { template, .. } = run.search.space.naive_with(&chosen)?;
-        let probe = run.plain_probe(&Template::parse(&template)?);
+        let probe = plain_probe(Template::parse(&template)?);
         tokens.push(run.model.count_tokens(&probe.template.literal_text())? as f64);
         let stride = RANDOM_SETS / run.sets_per_example;
         let met: Vec<usize> = (0..asked.len())
             .filter(|at| at % stride == set % stride)
             .collect();
         let part: Vec<&Example> = met.iter().map(|at| asked[*at]).collect();
-        let part_truth: Vec<usize> = met.iter().map(|at| truth[*at]).collect();
-        let got = answers(&plain, &evaluator.score(&probe, &part)?, &part_truth)?;
-        for (at, right) in met.iter().zip(&got.right) {
-            sums[*at] += f64::from(*right);
+        let got = run.answers(&plain, &evaluator.ask(&probe, &part)?, &part)?;
+        for (at, mark) in met.iter().zip(&got.marks) {
+            sums[*at] += mark;
         }
-        let right = got.right.iter().filter(|right| **right).count();
-        accuracies.push(right as f64 / got.right.len().max(1) as f64);
+        accuracies.push(mean_and_deviation(&got.marks).0);
         last_probe = probe;
         tell(evaluator, observer);
     }
@@ -125,37 +123,29 @@ pub(crate) fn assess(
 
     let mut tiers = Vec::new();
     let mut prompts = Vec::new();
-    for (tier, cap) in Tier::ALL.into_iter().zip(run.search.caps) {
-        let candidate = run.winner(cap);
-        let (decision, reading) = run.rule(candidate)?;
-        let got = answers(
-            &decision,
-            &evaluator.score(&candidate.probe, &asked)?,
-            &truth,
-        )?;
+    for (at, (tier, cap)) in Tier::ALL.into_iter().zip(run.search.caps).enumerate() {
+        let candidate = run.winner(at);
+        let rule = reader.rule(candidate.glue, &candidate.rows, candidate.reading)?;
+        let got = run.answers(&rule, &evaluator.ask(&candidate.probe, &asked)?, &asked)?;
         tell(evaluator, observer);
-        let pairs = || got.right.iter().zip(&naive_answers.right);
-        let gained = pairs().filter(|(now, before)| **now && !**before).count();
-        let lost = pairs().filter(|(now, before)| !**now && **before).count();
-        let differences: Vec<f64> = got
-            .right
-            .iter()
-            .zip(&random_means)
-            .map(|(right, mean)| f64::from(*right) - mean)
-            .collect();
-        let measured = run.measured(&got, &truth);
-        let words = run.search.words(candidate.glue);
+        let against = |other: &[f64]| -> Vec<f64> {
+            let pairs = got.marks.iter().zip(other);
+            pairs.map(|(mark, other)| mark - other).collect()
+        };
+        let differences = against(&random_means);
+        let measured = run.measured(&got, &asked);
+        let validation_accuracy = candidate.reading.map_or(0.0, |reading| reading.accuracy);
         tiers.push(TierReport {
             tier,
             tokens_cap: cap,
             prompt_tokens: candidate.tokens,
             about: candidate.about.clone(),
             template: candidate.probe.template.source().to_owned(),
-            rule: format!("{}, {:?}", words.sets[reading.set].name, reading.freedom).to_lowercase(),
+            rule: reader.about(candidate.glue, candidate.reading),
             test: measured,
-            validation_accuracy: reading.accuracy,
-            winners_curse: reading.accuracy - measured.accuracy,
-            p_naive: mcnemar(gained, lost),
+            validation_accuracy,
+            winners_curse: validation_accuracy - measured.accuracy,
+            p_naive: run.paired_p(&against(&naive_answers.marks)),
             p_naive_holm: 1.0,
             p_random: sign_flip(&differences, FLIPS, run.seed),
             p_random_holm: 1.0,
@@ -164,11 +154,12 @@ pub(crate) fn assess(
             tokens_saved: mean_tokens / candidate.tokens.max(1) as f64,
             copied_words: longest_copy(candidate.probe.template.source(), examples),
         });
-        prompts.push(
-            Prompt::new(tier, Version::new(1), candidate.probe.template.clone())
-                .with_decision(decision)
-                .with_tokens(candidate.tokens as u32, run.model.name()),
-        );
+        let mut prompt = Prompt::new(tier, Version::new(1), candidate.probe.template.clone())
+            .with_tokens(candidate.tokens as u32, run.model.name());
+        if let Some(thought) = &candidate.probe.thought {
+            prompt = prompt.with_thought(thought.clone());
+        }
+        prompts.push(rule.onto(prompt));
     }
     let naive_holm = holm(&tiers.iter().map(|tier| tier.p_naive).collect::<Vec<_>>());
     let random_holm = holm(&tiers.iter().map(|tier| tier.p_random).collect::<Vec<_>>());
@@ -181,16 +172,25 @@ pub(crate) fn assess(
     }
 
     // The naive prompt's own scores, read by a rule fitted on validation examples.
-    let (fitted, _) = run.rule(naive)?;
-    let calibrated = answers(&fitted, &naive_scores, &truth)?;
+    let calibrated = if reader.labels().is_empty() {
+        None
+    } else {
+        let fitted = reader.rule(naive.glue, &naive.rows, naive.reading)?;
+        let answers = run.answers(&fitted, &naive_rows, &asked)?;
+        Some(run.measured(&answers, &asked))
+    };
     Ok(Assessed {
-        majority: majority(run.search.labels, run.search.truth, &truth),
+        majority: run.majority(&asked),
         naive: Baseline {
             template: naive.probe.template.source().to_owned(),
             tokens: naive.tokens,
-            test: run.measured(&naive_answers, &truth),
-            calibrated: run.measured(&calibrated, &truth),
-            latency: timed(&run.plain_probe(&naive.probe.template), evaluator, observer)?,
+            test: run.measured(&naive_answers, &asked),
+            calibrated,
+            latency: timed(
+                &plain_probe(naive.probe.template.clone()),
+                evaluator,
+                observer,
+            )?,
         },
         random: RandomBaseline {
             sets: RANDOM_SETS,
@@ -206,123 +206,95 @@ pub(crate) fn assess(
 }
 
 impl Assessment<'_> {
-    /// The best prompt of at most `cap` tokens among those compared to the end; the shortest of all where
-    /// none is so short.
-    fn winner(&self, cap: usize) -> &Candidate {
+    /// The best prompt that fits the tier among those compared to the end; the shortest of all where none
+    /// does.
+    fn winner(&self, tier: usize) -> &Candidate {
         let compared = self.search.chosen(self.candidates, 1);
         compared
             .iter()
             .map(|at| &self.candidates[*at])
-            .filter(|candidate| candidate.tokens <= cap && candidate.reading.is_some())
+            .filter(|candidate| self.search.fits(candidate, tier) && candidate.reading.is_some())
             .max_by(|a, b| {
-                a.scores
+                a.rows
                     .len()
-                    .cmp(&b.scores.len())
+                    .cmp(&b.rows.len())
                     .then(a.merit().total_cmp(&b.merit()))
             })
             .or_else(|| {
                 self.candidates
                     .iter()
+                    .filter(|candidate| candidate.probe.thought.is_none())
                     .min_by_key(|candidate| candidate.tokens)
             })
             .unwrap_or(&self.candidates[0])
     }
 
-    /// The decision rule of a candidate, fitted on all validation examples that it was scored on.
-    fn rule(&self, candidate: &Candidate) -> Result<(Decision, Reading)> {
-        let reading = candidate.reading.unwrap_or(Reading {
-            set: 0,
-            freedom: super::calibrate::Freedom::Grouped,
-            loss: f64::INFINITY,
-            metric: 0.0,
-            accuracy: 0.0,
-        });
-        let words = self.search.words(candidate.glue);
-        let scored = Scored {
-            rows: candidate.scores.iter().map(Vec::as_slice).collect(),
-            truth: self.search.truth[..candidate.scores.len()].to_vec(),
-        };
-        let groups = &words.sets[reading.set].groups;
-        let decision = fit(
-            &scored,
-            self.search.labels,
-            &words.options,
-            groups,
-            reading.freedom,
-        )?;
-        Ok((decision, reading))
-    }
-
-    /// The likeliest label name, as it is: what a user without an optimiser does.
-    fn plain_rule(&self) -> Result<Decision> {
-        let options = self.plain_options();
-        let pairs: Vec<(&str, &str)> = self
-            .search
-            .labels
+    fn answers(&self, rule: &Rule, rows: &[Row], examples: &[&Example]) -> Result<Answers> {
+        let given = rule.answers(rows)?;
+        let marks = given
             .iter()
-            .zip(&options)
-            .map(|(label, option)| (label.as_str(), option.as_str()))
+            .zip(examples)
+            .map(|(given, example)| self.search.reader.mark(given, &example.answer))
             .collect();
-        Decision::plain(&pairs)
+        Ok(Answers { given, marks })
     }
 
-    fn plain_options(&self) -> Vec<String> {
-        self.search
-            .labels
-            .iter()
-            .map(|label| format!(" {}", readable(label)))
-            .collect()
-    }
-
-    fn plain_probe(&self, template: &Template) -> Probe {
-        Probe {
-            template: template.clone(),
-            options: self.plain_options(),
-        }
-    }
-
-    fn measured(&self, answers: &Answers, truth: &[usize]) -> Measured {
-        let right = answers.right.iter().filter(|right| **right).count();
-        let labels = self.search.labels;
+    fn measured(&self, answers: &Answers, examples: &[&Example]) -> Measured {
         let pairs: Vec<(&str, &str)> = answers
             .given
             .iter()
-            .zip(truth)
-            .map(|(given, truth)| (labels[*given].as_str(), labels[*truth].as_str()))
+            .zip(examples)
+            .map(|(given, example)| (given.as_str(), example.answer.as_str()))
             .collect();
+        let right = answers.marks.iter().filter(|mark| **mark == 1.0).count();
+        let interval = if answers.marks.iter().all(|mark| is_whole(*mark)) {
+            wilson(right, pairs.len())
+        } else {
+            bootstrap_interval(&answers.marks, RESAMPLES, self.seed)
+        };
         Measured {
-            accuracy: Metric::Accuracy.measure(&pairs),
-            interval: wilson(right, pairs.len()),
+            accuracy: mean_and_deviation(&answers.marks).0,
+            interval,
             examples: pairs.len(),
-            metric: self.search.metric.measure(&pairs),
+            metric: self.search.reader.metric.measure(&pairs),
+        }
+    }
+
+    /// Two-sided p for paired differences of marks having mean 0.
+    fn paired_p(&self, differences: &[f64]) -> f64 {
+        if differences.iter().all(|d| is_whole(*d)) {
+            let gained = differences.iter().filter(|d| **d > 0.0).count();
+            let lost = differences.iter().filter(|d| **d < 0.0).count();
+            mcnemar(gained, lost)
+        } else {
+            sign_flip(differences, FLIPS, self.seed)
+        }
+    }
+
+    /// The answer that is most frequent in validation, the first of equally frequent ones, given to every
+    /// test example.
+    fn majority(&self, test: &[&Example]) -> Majority {
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for example in self.search.validation {
+            *counts.entry(&example.answer).or_insert(0) += 1;
+        }
+        let most = counts.iter().rev().max_by_key(|(_, count)| **count);
+        let label = most.map_or("", |(label, _)| *label);
+        let reader = self.search.reader;
+        let marks: Vec<f64> = test
+            .iter()
+            .map(|example| reader.mark(label, &example.answer))
+            .collect();
+        Majority {
+            label: label.to_owned(),
+            accuracy: mean_and_deviation(&marks).0,
         }
     }
 }
 
-/// The label that is most frequent in validation, given to every test example.
-fn majority(labels: &[String], validation: &[usize], test: &[usize]) -> Majority {
-    let count = |label: usize, truth: &[usize]| truth.iter().filter(|at| **at == label).count();
-    let label = (0..labels.len())
-        .rev()
-        .max_by_key(|label| count(*label, validation))
-        .unwrap_or(0);
-    Majority {
-        label: labels[label].clone(),
-        accuracy: count(label, test) as f64 / test.len().max(1) as f64,
-    }
-}
-
-fn answers(rule: &Decision, scores: &[Vec<f64>], truth: &[usize]) -> Result<Answers> {
-    let given = scores
-        .iter()
-        .map(|row| rule.choose(row).map(|answer| answer.index))
-        .collect::<Result<Vec<_>>>()?;
-    let right = given
-        .iter()
-        .zip(truth)
-        .map(|(given, truth)| given == truth)
-        .collect();
-    Ok(Answers { given, right })
+/// Marks of 0 and 1, and their differences.
+fn is_whole(value: f64) -> bool {
+    value.fract() == 0.0
 }
 
 /// Times single calls of a prompt, first with nothing kept of earlier prompts, then with its fixed part kept.
@@ -333,12 +305,11 @@ pub(crate) fn time(
     evaluator: &mut Evaluator<'_>,
     observer: &mut dyn Observer,
 ) -> Result<Latency> {
-    let options: Vec<&str> = probe.options.iter().map(String::as_str).collect();
     let prompts = examples
         .iter()
         .map(|example| evaluator.render(probe, example))
         .collect::<Result<Vec<_>>>()?;
-    evaluator.spend(2 * prompts.len())?;
+    evaluator.spend(2 * prompts.len() * probe.calls_each())?;
     let measure = |cold: bool| {
         let mut times = Vec::with_capacity(prompts.len());
         for prompt in &prompts {
@@ -346,7 +317,12 @@ pub(crate) fn time(
                 model.forget();
             }
             let before = observer.elapsed();
-            model.score(prompt, &options)?;
+            rows(
+                model,
+                vec![prompt.clone()],
+                probe.thought.as_ref(),
+                &probe.reply,
+            )?;
             times.push((observer.elapsed() - before).as_secs_f64() * 1e3);
         }
         times.sort_by(f64::total_cmp);

@@ -26,6 +26,16 @@ pub enum Freedom {
     Ridge(f64),
 }
 
+impl Freedom {
+    /// In words, for reports.
+    pub(crate) fn name(self) -> String {
+        match self {
+            Self::Grouped => "one scale and a bias a label".to_owned(),
+            Self::Ridge(ridge) => format!("a weight a word, ridge {ridge}"),
+        }
+    }
+}
+
 /// Scored examples of one prompt.
 #[derive(Clone, Debug)]
 pub struct Scored<'a> {

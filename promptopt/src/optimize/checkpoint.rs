@@ -1,6 +1,6 @@
 //! Scores on disk, so that a run that was stopped goes on where it was.
 //!
-//! A JSON-lines file: first a header that names the format, model and data, then one line a score. The
+//! A JSON-lines file: first a header that names the format, model and data, then one line an answer. The
 //! search itself is deterministic, so a resumed run asks the same questions and finds the answers here.
 //! A line cut short by a crash is dropped and scored again.
 
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::data::DATA_FILE_BYTES_MAX;
 use crate::error::{Error, Result};
+use crate::model::Row;
 use crate::prompt::read_text;
 
 const FORMAT: &str = "edgeweave-scores/1";
@@ -30,13 +31,14 @@ struct Header {
 struct Line {
     prompt: String,
     example: String,
-    scores: Vec<f64>,
+    #[serde(flatten)]
+    row: Row,
 }
 
 /// Earlier scores, and the file that new ones are added to; or neither.
 #[derive(Debug, Default)]
 pub(crate) struct Checkpoint {
-    earlier: HashMap<(String, String), Vec<f64>>,
+    earlier: HashMap<(String, String), Row>,
     file: Option<(PathBuf, BufWriter<File>)>,
     unflushed: usize,
 }
@@ -66,7 +68,7 @@ impl Checkpoint {
             }
             for line in lines {
                 if let Ok(parsed) = serde_json::from_str::<Line>(line) {
-                    earlier.insert((parsed.prompt, parsed.example), parsed.scores);
+                    earlier.insert((parsed.prompt, parsed.example), parsed.row);
                     kept.push_str(line);
                     kept.push('\n');
                 }
@@ -93,18 +95,18 @@ impl Checkpoint {
         })
     }
 
-    pub(crate) fn take(&mut self, key: &(String, String)) -> Option<Vec<f64>> {
+    pub(crate) fn take(&mut self, key: &(String, String)) -> Option<Row> {
         self.earlier.remove(key)
     }
 
-    pub(crate) fn keep(&mut self, key: &(String, String), scores: &[f64]) -> Result<()> {
+    pub(crate) fn keep(&mut self, key: &(String, String), row: &Row) -> Result<()> {
         let Some((path, file)) = &mut self.file else {
             return Ok(());
         };
         let line = Line {
             prompt: key.0.clone(),
             example: key.1.clone(),
-            scores: scores.to_vec(),
+            row: row.clone(),
         };
         let text = serde_json::to_string(&line).map_err(|source| Error::Json {
             what: "checkpoint".to_owned(),

@@ -6,7 +6,6 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
-use crate::optimize::signature::Signature;
 use crate::prompt::{hex, read_text};
 
 /// Largest data file, in bytes.
@@ -87,20 +86,14 @@ impl Dataset {
         Self::from_rows(rows)
     }
 
-    /// Reads a file of one JSON object a line, with a field for each input and output of the signature;
-    /// numbers and truth values are taken as they are written.
+    /// Reads a file of one JSON object a line; `columns` names the field of each input and last of the
+    /// answer. Numbers, truth values and objects are taken as they are written.
     ///
     /// # Errors
     /// As [`Dataset::from_csv`].
-    pub fn from_jsonl(path: impl AsRef<Path>, signature: &Signature) -> Result<Self> {
+    pub fn from_jsonl(path: impl AsRef<Path>, columns: &[&str]) -> Result<Self> {
         let path = path.as_ref();
         let text = read_text(path, DATA_FILE_BYTES_MAX)?;
-        let names: Vec<&str> = signature
-            .inputs()
-            .iter()
-            .chain([signature.output()])
-            .map(|field| field.name())
-            .collect();
         let mut rows = Vec::new();
         for (index, line) in text.lines().enumerate() {
             if line.trim().is_empty() {
@@ -112,7 +105,7 @@ impl Dataset {
             };
             let object: BTreeMap<String, serde_json::Value> =
                 serde_json::from_str(line).map_err(|cause| refused(cause.to_string()))?;
-            let row = names.iter().map(|name| match object.get(*name) {
+            let row = columns.iter().map(|name| match object.get(*name) {
                 Some(serde_json::Value::String(text)) => Ok(text.trim().to_owned()),
                 Some(serde_json::Value::Null) => Ok(String::new()),
                 Some(other) => Ok(other.to_string()),

@@ -37,12 +37,16 @@ impl Pick {
     }
 }
 
-/// Positions of `count` training examples, their labels in turn; fewer when there are not so many.
+/// Positions of `count` training examples, their labels in turn; fewer when there are not so many. Where most
+/// answers are different they are no labels, and all examples are one group.
 pub fn pick(train: &[Example], count: usize, way: Pick, seed: u64) -> Vec<usize> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut groups: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (at, example) in train.iter().enumerate() {
         groups.entry(&example.answer).or_default().push(at);
+    }
+    if 2 * groups.len() > train.len() {
+        groups = BTreeMap::from([("", (0..train.len()).collect())]);
     }
     let vectors = match way {
         Pick::Typical | Pick::Diverse => word_vectors(train),

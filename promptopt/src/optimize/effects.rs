@@ -82,7 +82,7 @@ mod tests {
         let mut draws = ChaCha8Rng::seed_from_u64(4);
         let (mut by_merit, mut by_effects) = (0.0, 0.0);
         for _ in 0..RUNS {
-            let sizes = [10, 6, 16, 20];
+            let sizes = [10, 6, 16, 20, 3];
             let worth = sizes.map(|size| (0..size).map(|_| normal(0.05)).collect::<Vec<_>>());
             let mut truths = Vec::new();
             let mut seen = Vec::new();
@@ -108,9 +108,9 @@ mod tests {
     #[test]
     fn what_is_well_known_or_not_known_stays() {
         let plans = [
-            ([0, 0, 0, 0], 0.9, 100_000),
-            ([1, 0, 0, 0], 0.1, 100_000),
-            ([0, 1, 0, 0], f64::NEG_INFINITY, 0),
+            ([0, 0, 0, 0, 0], 0.9, 100_000),
+            ([1, 0, 0, 0, 0], 0.1, 100_000),
+            ([0, 1, 0, 0, 0], f64::NEG_INFINITY, 0),
         ];
         let merits = smoothed(&plans);
         assert!((merits[0] - 0.9).abs() < 1e-3 && (merits[1] - 0.1).abs() < 1e-3);

@@ -6,25 +6,27 @@ use super::checkpoint::Checkpoint;
 use super::data::Example;
 use super::signature::Signature;
 use crate::error::{Error, Result};
-use crate::model::LanguageModel;
+use crate::model::{LanguageModel, Reply, Row, rows};
 use crate::template::Template;
+use crate::written::Thought;
 
 /// Examples that are given to the model together.
 const BATCH: usize = 16;
 
-/// A prompt and the options that are scored after it.
+/// A prompt and how it is answered.
 #[derive(Clone, Debug)]
 pub(crate) struct Probe {
     pub(crate) template: Template,
-    pub(crate) options: Vec<String>,
+    pub(crate) thought: Option<Thought>,
+    pub(crate) reply: Reply,
 }
 
-/// Calls of the model and their results. One call is one prompt with one example.
+/// Calls of the model and their results. One call is one prompt with one example; a thought is another.
 pub(crate) struct Evaluator<'a> {
     model: &'a dyn LanguageModel,
     signature: &'a Signature,
     checkpoint: Checkpoint,
-    scores: HashMap<(String, String), Vec<f64>>,
+    rows: HashMap<(String, String), Row>,
     calls: usize,
     calls_max: usize,
     restored: usize,
@@ -41,7 +43,7 @@ impl<'a> Evaluator<'a> {
             model,
             signature,
             checkpoint,
-            scores: HashMap::new(),
+            rows: HashMap::new(),
             calls: 0,
             calls_max,
             restored: 0,
@@ -84,49 +86,63 @@ impl<'a> Evaluator<'a> {
         probe.template.render(&inputs)
     }
 
-    /// Log-probabilities of the probe's options for each example.
-    pub(crate) fn score(&mut self, probe: &Probe, examples: &[&Example]) -> Result<Vec<Vec<f64>>> {
+    /// What the model gives for each example.
+    pub(crate) fn ask(&mut self, probe: &Probe, examples: &[&Example]) -> Result<Vec<Row>> {
         let prompt_key = probe.key();
         let keys: Vec<(String, String)> = examples
             .iter()
             .map(|example| (prompt_key.clone(), example_key(example)))
             .collect();
         let mut missing: Vec<usize> = (0..examples.len())
-            .filter(|at| !self.scores.contains_key(&keys[*at]))
+            .filter(|at| !self.rows.contains_key(&keys[*at]))
             .collect();
-        self.spend(missing.len())?;
+        self.spend(missing.len() * probe.calls_each())?;
         missing.retain(|at| match self.checkpoint.take(&keys[*at]) {
-            Some(scores) => {
-                self.restored += 1;
-                self.scores.insert(keys[*at].clone(), scores);
+            Some(row) => {
+                self.restored += probe.calls_each();
+                self.rows.insert(keys[*at].clone(), row);
                 false
             }
             None => true,
         });
-        let options: Vec<&str> = probe.options.iter().map(String::as_str).collect();
         for batch in missing.chunks(BATCH) {
             let prompts = batch
                 .iter()
                 .map(|at| self.render(probe, examples[*at]))
                 .collect::<Result<Vec<_>>>()?;
-            let prompts: Vec<&str> = prompts.iter().map(String::as_str).collect();
-            let scored = self.model.score_batch(&prompts, &options)?;
-            for (at, scores) in batch.iter().zip(scored) {
-                self.checkpoint.keep(&keys[*at], &scores)?;
-                self.scores.insert(keys[*at].clone(), scores);
+            let given = rows(self.model, prompts, probe.thought.as_ref(), &probe.reply)?;
+            for (at, row) in batch.iter().zip(given) {
+                self.checkpoint.keep(&keys[*at], &row)?;
+                self.rows.insert(keys[*at].clone(), row);
             }
         }
-        let found = keys
-            .iter()
-            .map(|key| self.scores.get(key).cloned().unwrap_or_default());
+        let found = keys.iter().filter_map(|key| self.rows.get(key).cloned());
         Ok(found.collect())
     }
 }
 
 impl Probe {
+    /// Calls of the model for one example.
+    pub(crate) fn calls_each(&self) -> usize {
+        1 + usize::from(self.thought.is_some())
+    }
+
     fn key(&self) -> String {
-        let mut parts: Vec<&str> = vec![self.template.source()];
-        parts.extend(self.options.iter().map(String::as_str));
+        let mut parts = vec![self.template.source()];
+        let limits: String;
+        match &self.reply {
+            Reply::Scored(options) => parts.extend(options.iter().map(String::as_str)),
+            Reply::Written(written) => {
+                limits = written.tokens_max().to_string();
+                parts.extend(["written", &limits]);
+                parts.extend(written.stop().iter().map(String::as_str));
+            }
+        }
+        let thought_tokens: String;
+        if let Some(thought) = &self.thought {
+            thought_tokens = thought.tokens_max().to_string();
+            parts.extend(["thought", thought.then(), &thought_tokens]);
+        }
         digest(&parts)
     }
 }

@@ -33,18 +33,26 @@ impl Report {
         )?;
         write!(
             page,
-            "<p>{} prompts tried with {} of {} calls in {:.0} s, seed {}. Labels: {}. Examples: {} for training, \
-             {} for validation, {} for the test, which was opened {} time(s).</p>",
+            "<p>{} prompts tried with {} of {} calls in {:.0} s, seed {}, compared by {}. {}. Examples: {} for training, \
+             {} for validation, {} for the test, which was opened {} time(s). Texts are read up to {} characters; {} \
+             are longer.</p>",
             self.candidates,
             self.calls,
             self.calls_max,
             self.seconds,
             self.seed,
-            escape(&self.labels.join(", ")),
+            escape(&self.metric),
+            if self.labels.is_empty() {
+                "The model writes the answers".to_owned()
+            } else {
+                format!("Labels: {}", escape(&self.labels.join(", ")))
+            },
             self.split.0,
             self.split.1,
             self.split.2,
-            self.test_opened
+            self.test_opened,
+            self.input_chars,
+            self.inputs_cut
         )?;
         page.push_str(
             "<table><tr><th>prompt</th><th>test accuracy</th><th>95 % interval</th><th>tokens</th>\
@@ -87,19 +95,21 @@ impl Report {
                 String::new(),
             ],
         )?;
-        table_row(
-            page,
-            &[
-                "naive, calibrated".to_owned(),
-                percent(naive.calibrated.accuracy),
-                interval(&naive.calibrated),
-                naive.tokens.to_string(),
-                String::new(),
-                String::new(),
-                String::new(),
-                String::new(),
-            ],
-        )?;
+        if let Some(calibrated) = &naive.calibrated {
+            table_row(
+                page,
+                &[
+                    "naive, calibrated".to_owned(),
+                    percent(calibrated.accuracy),
+                    interval(calibrated),
+                    naive.tokens.to_string(),
+                    blank(),
+                    blank(),
+                    blank(),
+                    blank(),
+                ],
+            )?;
+        }
         let random = &self.random_5;
         table_row(
             page,
@@ -180,7 +190,6 @@ impl Report {
     }
 }
 
-/// Accuracy upwards, tokens to the right; prompts on the front are filled and joined.
 fn table_row(page: &mut String, cells: &[String]) -> std::fmt::Result {
     page.push_str("<tr>");
     for cell in cells {
@@ -190,6 +199,7 @@ fn table_row(page: &mut String, cells: &[String]) -> std::fmt::Result {
     Ok(())
 }
 
+/// Accuracy upwards, tokens to the right; prompts on the front are filled and joined.
 fn plot(page: &mut String, finalists: &[Finalist]) -> std::fmt::Result {
     let tokens_max = finalists.iter().map(|f| f.tokens).max().unwrap_or(1).max(1) as f64;
     let low = finalists.iter().map(|f| f.accuracy).fold(1.0, f64::min);

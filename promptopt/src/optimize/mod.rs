@@ -2,13 +2,15 @@
 //!
 //! 1. The data is dealt into training (demonstrations, words), validation (comparison, calibration) and a
 //!    locked test split ([`Dataset::split`]).
-//! 2. Plans (instruction x frame x cue x demonstrations) are drawn and scored on a few validation
+//! 2. Plans (instruction x frame x cue x demonstrations x thought) are drawn and scored on a few validation
 //!    examples; a Parzen estimator proposes more; the best of each tier, by their own merit and by what
 //!    their choices were worth in other plans, go on to more examples (successive halving; Jamieson and
-//!    Talwalkar, 2016), beside shorter forms of them with one phrase left out and, where there is a
-//!    [`Proposer`], beside instructions that it writes.
-//! 3. For each prompt a decision rule is fitted on label words' log-probabilities and judged by
-//!    cross-fitting ([`Decision`](crate::Decision)).
+//!    Talwalkar, 2016), beside variants of them: one phrase left out, half the thought, demonstrations that
+//!    the model itself answers right, one more demonstration, another order, and, where there is a
+//!    [`Proposer`], instructions that it writes.
+//! 3. Where answers are labels, a decision rule is fitted for each prompt on label words' log-probabilities
+//!    and judged by cross-fitting ([`Decision`](crate::Decision)); other answers are written by the model and
+//!    marked by the [`Metric`].
 //! 4. The winner of each tier, the naive prompt and 20 draws of 5 random demonstrations are measured on
 //!    the test split, opened once, with intervals and corrected tests ([`Report`]).
 
@@ -22,10 +24,13 @@ mod dspy;
 mod effects;
 mod evaluate;
 mod html;
+mod instructions;
 mod metric;
 mod optimizer;
 mod pareto;
 mod propose;
+mod reader;
+mod recipe;
 mod report;
 mod search;
 mod signature;
@@ -33,6 +38,7 @@ mod space;
 mod split;
 mod statistics;
 mod tpe;
+mod variants;
 mod words;
 
 pub use calibrate::{Estimate, FOLDS, Freedom, Scored, estimate, fit};

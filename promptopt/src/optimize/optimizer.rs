@@ -7,18 +7,22 @@ use super::assess::{Assessment, assess, time};
 use super::checkpoint::Checkpoint;
 use super::data::{Dataset, Example};
 use super::evaluate::Evaluator;
+use super::instructions::Wording;
 use super::metric::Metric;
 use super::pareto::front;
 use super::propose::Proposer;
+use super::reader::{Reader, Source};
+use super::recipe::{Glue, Setting};
 use super::report::{Finalist, Report};
-use super::search::{Candidate, Search};
-use super::signature::Signature;
-use super::space::{Glue, Space};
+use super::search::{Candidate, FIRST_EXAMPLES_MIN, Search};
+use super::signature::{Kind, Signature};
+use super::space::{Space, Thoughts};
 use super::split::{Split, interleave};
 use super::words::Words;
 use crate::decision::LABELS_MAX;
 use crate::error::{Error, Result};
 use crate::model::LanguageModel;
+use crate::written::{Form, Written};
 
 /// Draws of random demonstrations in the baseline.
 pub const RANDOM_SETS: usize = 20;
@@ -34,6 +38,16 @@ const TEST_SHARE: f64 = 0.4;
 const TIMED_PROMPTS: usize = 9;
 /// Share of the calls that timing may take.
 const TIMED_SHARE: f64 = 0.08;
+/// Times the calls of the smallest first trials that the search must keep for thoughts to be tried.
+const THOUGHTS_ROOM: usize = 4;
+/// Tokens of the context kept for all that is no input: instruction, cues, labels, answer.
+const CONTEXT_RESERVE: usize = 256;
+/// Most demonstrations in a prompt, each as long as an input may be.
+const DEMOS_IN_CONTEXT: usize = 6;
+/// Longest inputs, and answers, whose tokens are counted.
+const LONGEST_COUNTED: usize = 200;
+/// Most tokens of a written answer.
+const ANSWER_TOKENS_MAX: usize = 256;
 /// Fewest and most timed calls of a prompt, once with nothing kept and once with the fixed part kept.
 const TIMED_CALLS: (usize, usize) = (3, 20);
 
@@ -62,7 +76,7 @@ pub trait Observer {
 }
 
 /// Settings of a run. Defaults: 120 prompts, 6,000 calls, seed 1, tiers of at most 10, 30 and 100
-/// tokens, accuracy, inputs cut at 400 characters, no checkpoint.
+/// tokens, inputs cut at 400 characters, no checkpoint.
 pub struct Optimizer<'a> {
     signature: &'a Signature,
     model: &'a dyn LanguageModel,
@@ -70,7 +84,7 @@ pub struct Optimizer<'a> {
     calls: usize,
     seed: u64,
     caps: [usize; 3],
-    metric: Metric,
+    metric: Option<Metric>,
     input_chars: usize,
     checkpoint: Option<PathBuf>,
     proposers: Vec<&'a dyn Proposer>,
@@ -86,7 +100,7 @@ impl<'a> Optimizer<'a> {
             calls: 6000,
             seed: 1,
             caps: [10, 30, 100],
-            metric: Metric::Accuracy,
+            metric: None,
             input_chars: 400,
             checkpoint: None,
             proposers: Vec::new(),
@@ -117,9 +131,10 @@ impl<'a> Optimizer<'a> {
         self
     }
 
-    /// The measure that prompts are compared by.
+    /// The measure that prompts are compared by. Without it: accuracy for labels and truth values, word F1
+    /// for texts, equality for numbers, equal fields for objects.
     pub fn metric(mut self, metric: Metric) -> Self {
-        self.metric = metric;
+        self.metric = Some(metric);
         self
     }
 
@@ -150,76 +165,108 @@ impl<'a> Optimizer<'a> {
     pub fn run(&self, data: &Dataset, observer: &mut dyn Observer) -> Result<Report> {
         let started = observer.elapsed();
         self.validate()?;
-        let labels: Vec<String> = data
-            .answers()
-            .into_iter()
-            .map(|(answer, _)| answer)
-            .collect();
-        if labels.len() < 2 {
-            return Err(Error::OutOfRange {
-                what: "number of different answers in the data",
-                found: labels.len() as f64,
-                expected: "2 or more",
-            });
-        }
-        if labels.len() > LABELS_MAX {
-            return Err(Error::Limit {
-                what: "number of different answers in the data",
-                found: labels.len(),
-                limit: LABELS_MAX,
-            });
-        }
+        let kind = self.signature.output().kind();
+        let written = !matches!(kind, Kind::Label | Kind::Bool);
+        let labels = if written {
+            Vec::new()
+        } else {
+            labels_of(data)?
+        };
+        let metric = self.metric.clone().unwrap_or(match kind {
+            Kind::Label | Kind::Bool => Metric::Accuracy,
+            Kind::Text => Metric::WordF1,
+            Kind::Float => Metric::Within(0.0),
+            Kind::Object => Metric::Fields,
+        });
         let held_back = (0.4 * data.examples().len() as f64).round();
         let (test_size, sets_per_example) = self.test_plan(held_back as usize)?;
         // What the calls cannot test is better used for training and validation.
         let test_share = (test_size as f64 / data.examples().len() as f64).clamp(0.02, 0.4);
         let rest = (1.0 - test_share) / 2.0;
-        let mut splits = data.split(Split::stratified(rest, rest, test_share, self.seed)?)?;
+        let mut shares = Split::stratified(rest, rest, test_share, self.seed)?;
+        if written {
+            shares = shares.whatever_the_answer();
+        }
+        let mut splits = data.split(shares)?;
         splits.test.truncate(test_size);
-        interleave(&mut splits.validation);
+        if !written {
+            interleave(&mut splits.validation);
+        }
         splits.validation.truncate(VALIDATION_MAX);
         let test_size = splits.test.len();
         let timed_calls = ((self.calls as f64 * TIMED_SHARE) as usize / (2 * (TIMED_PROMPTS + 5)))
             .clamp(TIMED_CALLS.0, TIMED_CALLS.1);
-        // The naive prompt, the random draws, so many tiers that differ, and the timing.
-        let reserve = |tiers: usize| {
-            test_size * (1 + sets_per_example + tiers) + (TIMED_PROMPTS + 5) * 2 * timed_calls
+        // The naive prompt, the random draws, so many tiers that differ, and the timing; prompts that think
+        // take twice the calls.
+        let reserve = |tiers: usize, thinkers: usize| {
+            test_size * (1 + sets_per_example + tiers + thinkers)
+                + (TIMED_PROMPTS + 5 + thinkers) * 2 * timed_calls
+        };
+        // The last tier may think, where that leaves the search enough.
+        let roomy = THOUGHTS_ROOM * FIRST_EXAMPLES_MIN * self.candidates;
+        let (thoughts, thinkers) = if reserve(3, 1) + roomy <= self.calls {
+            (Thoughts::Tried, 1)
+        } else {
+            (Thoughts::LeftOut, 0)
         };
 
-        let space = Space::new(
-            self.model,
-            self.signature,
-            &labels,
-            &splits.train,
-            self.input_chars,
-            self.seed,
-        );
-        let spaced = Words::find(self.model, &labels, &splits.train, Glue::Space.text())?;
-        let glued = Words::find(self.model, &labels, &splits.train, Glue::Nothing.text())?;
+        let input_chars = self.fitting_chars(data)?;
+        let setting = Setting {
+            model: self.model,
+            signature: self.signature,
+            train: &splits.train,
+            input_chars,
+        };
+        let wording = if written {
+            Wording::for_text(self.signature, &splits.train)
+        } else {
+            Wording::for_labels(self.signature, &labels)
+        };
+        let space = Space::new(setting, wording, labels.len(), thoughts, self.seed);
+        let found = |glue: Glue| Words::find(self.model, &labels, &splits.train, glue.text());
+        let words = [found(Glue::Space)?, found(Glue::Nothing)?];
+        let answers = if written {
+            Some(self.written(&splits.train)?)
+        } else {
+            None
+        };
         let checkpoint = match &self.checkpoint {
             Some(path) => Checkpoint::open(path, self.model.name(), &data.fingerprint())?,
             None => Checkpoint::default(),
         };
         let mut evaluator = Evaluator::new(self.model, self.signature, self.calls, checkpoint);
         let validation: Vec<&Example> = splits.validation.iter().collect();
-        let truth = positions(&labels, &splits.validation);
+        let reader = Reader {
+            source: match &answers {
+                Some(answers) => Source::Written(answers),
+                None => Source::Labels {
+                    labels: &labels,
+                    words: &words,
+                },
+            },
+            metric: &metric,
+            validation: &validation,
+        };
         let search = Search {
             model: self.model,
             space: &space,
-            words: [&spaced, &glued],
-            labels: &labels,
+            reader: &reader,
             validation: &validation,
-            truth: &truth,
             caps: self.caps,
-            metric: &self.metric,
             seed: self.seed,
             train: &splits.train,
             proposers: &self.proposers,
         };
-        let mut candidates = search.run(self.candidates, reserve(3), &mut evaluator, observer)?;
+        let mut candidates = search.run(
+            self.candidates,
+            reserve(3, thinkers),
+            &mut evaluator,
+            observer,
+        )?;
         let timed = &validation[..timed_calls.min(validation.len())];
         let finalists = self.finalists(&search, &candidates, timed, &mut evaluator, observer)?;
-        let reserve_left = |tiers| reserve(tiers) - TIMED_PROMPTS * 2 * timed_calls;
+        let reserve_left =
+            |tiers, thinkers| reserve(tiers, thinkers) - TIMED_PROMPTS * 2 * timed_calls;
         search.settle(&mut candidates, reserve_left, &mut evaluator, observer)?;
         let assessment = Assessment {
             model: self.model,
@@ -237,11 +284,14 @@ impl<'a> Optimizer<'a> {
             seed: self.seed,
             split: (splits.train.len(), validation.len(), test_size),
             candidates: candidates.len(),
+            candidates_wanted: self.candidates,
+            input_chars,
+            inputs_cut: cut_inputs(data, input_chars),
             calls_max: self.calls,
             calls: evaluator.calls(),
             calls_restored: evaluator.restored(),
             test_opened: splits.test.opened(),
-            metric: self.metric.name().to_owned(),
+            metric: metric.name().to_owned(),
             majority: assessed.majority,
             naive: assessed.naive,
             random_5: assessed.random,
@@ -275,6 +325,54 @@ impl<'a> Optimizer<'a> {
             });
         }
         Ok(())
+    }
+
+    /// Characters of an input such that a prompt with the most demonstrations fits into the model's context:
+    /// as many as were asked for, where they do.
+    fn fitting_chars(&self, data: &Dataset) -> Result<usize> {
+        let Some(context) = self.model.context_tokens() else {
+            return Ok(self.input_chars);
+        };
+        let room = context.saturating_sub(CONTEXT_RESERVE) / (DEMOS_IN_CONTEXT + 1);
+        let mut longest: Vec<(usize, &Example)> = data
+            .examples()
+            .iter()
+            .map(|example| (example.inputs.iter().map(String::len).sum(), example))
+            .collect();
+        longest.sort_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
+        let mut chars = self.input_chars;
+        for (_, example) in longest.into_iter().take(LONGEST_COUNTED) {
+            loop {
+                let mut tokens = 0;
+                for text in &example.inputs {
+                    let cut: String = text.chars().take(chars).collect();
+                    tokens += self.model.count_tokens(&cut)?;
+                }
+                if tokens <= room || chars <= 1 {
+                    break;
+                }
+                chars = (chars * room / tokens).clamp(1, chars - 1);
+            }
+        }
+        Ok(chars)
+    }
+
+    /// How answers are written: as long as those of the training examples, and of one line where they are.
+    fn written(&self, train: &[Example]) -> Result<Written> {
+        let mut tokens = 0;
+        for example in train.iter().take(LONGEST_COUNTED) {
+            tokens = tokens.max(self.model.count_tokens(&example.answer)?);
+        }
+        let holds = |mark: &str| train.iter().any(|example| example.answer.contains(mark));
+        let stop = ["\n", "\n\n"].into_iter().find(|mark| !holds(mark));
+        let form = match self.signature.output().kind() {
+            Kind::Float => Form::Number,
+            Kind::Object => Form::Object,
+            Kind::Label | Kind::Bool | Kind::Text => Form::Text,
+        };
+        // Numbers stand among words, and other models write objects with more space in them.
+        let most = (tokens + tokens / 2 + 4).min(ANSWER_TOKENS_MAX);
+        Written::new(form, most, stop.map(str::to_owned).into_iter().collect())
     }
 
     /// Test examples to use, and random draws that each of them is put to: all draws on all examples
@@ -338,10 +436,34 @@ impl<'a> Optimizer<'a> {
     }
 }
 
-/// Position of each example's answer among the labels.
-pub(crate) fn positions(labels: &[String], examples: &[Example]) -> Vec<usize> {
-    examples
-        .iter()
-        .map(|example| labels.binary_search(&example.answer).unwrap_or(0))
-        .collect()
+/// The different answers, sorted, where they make a task.
+fn labels_of(data: &Dataset) -> Result<Vec<String>> {
+    let labels: Vec<String> = data
+        .answers()
+        .into_iter()
+        .map(|(answer, _)| answer)
+        .collect();
+    if labels.len() < 2 {
+        return Err(Error::OutOfRange {
+            what: "number of different answers in the data",
+            found: labels.len() as f64,
+            expected: "2 or more",
+        });
+    }
+    if labels.len() > LABELS_MAX {
+        return Err(Error::Limit {
+            what: "number of different answers in the data",
+            found: labels.len(),
+            limit: LABELS_MAX,
+        });
+    }
+    Ok(labels)
+}
+
+/// Inputs that are longer than what the model reads of them.
+fn cut_inputs(data: &Dataset, chars: usize) -> usize {
+    let inputs = data.examples().iter().flat_map(|example| &example.inputs);
+    inputs
+        .filter(|text| text.chars().nth(chars).is_some())
+        .count()
 }

@@ -24,7 +24,7 @@ pub struct Attempt {
 /// What a proposer may look at. All examples are of the training split.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Evidence {
-    /// The possible answers.
+    /// The possible answers; none where the model writes its own.
     pub labels: Vec<String>,
     /// The best prompt so far, without inputs.
     pub prompt: String,
@@ -77,7 +77,12 @@ impl<'a> ModelProposer<'a> {
 
     /// The question for the `round`th instruction.
     pub fn question(&self, evidence: &Evidence, round: usize) -> String {
-        let labels = evidence.labels.join(", ");
+        let task = if evidence.labels.is_empty() {
+            "A small model reads a text and writes a short answer.".to_owned()
+        } else {
+            let labels = evidence.labels.join(", ");
+            format!("A small model reads a text and answers with one of: {labels}.")
+        };
         let shown = |attempts: &mut dyn Iterator<Item = &Attempt>, given: &str| -> String {
             attempts
                 .take(READ_EXAMPLES)
@@ -99,7 +104,7 @@ impl<'a> ModelProposer<'a> {
                 let skip = round * READ_EXAMPLES % evidence.attempts.len().max(1);
                 let examples = shown(&mut evidence.attempts.iter().cycle().skip(skip), "");
                 format!(
-                    "A small model reads a text and answers with one of: {labels}.\n\nExamples:\n\n{examples}\
+                    "{task}\n\nExamples:\n\n{examples}\
                      Write one instruction of at most two sentences for the small model. {}\nInstruction:",
                     TIPS[round % TIPS.len()]
                 )
@@ -116,7 +121,7 @@ impl<'a> ModelProposer<'a> {
                     "The small model's answer",
                 );
                 format!(
-                    "A small model reads a text and answers with one of: {labels}.\nIts prompt now:\n{}\n\n\
+                    "{task}\nIts prompt now:\n{}\n\n\
                      It got these wrong:\n\n{examples}\
                      Say in your mind why, then write one better instruction of at most two sentences.\nInstruction:",
                     evidence.prompt
@@ -131,14 +136,14 @@ impl Proposer for ModelProposer<'_> {
         let mut seen = BTreeSet::new();
         let mut instructions = Vec::new();
         for round in 0..count {
-            let prompt = self.model.chat("", &self.question(evidence, round));
             let options = GenerateOptions {
                 tokens_max: 80,
                 stop: vec!["\n\n".to_owned()],
                 temperature: self.temperature,
                 seed: round as u64,
             };
-            let text = self.model.generate(&prompt, &options)?;
+            let question = self.question(evidence, round);
+            let text = self.model.converse("", &question, &options)?;
             let line = text
                 .trim()
                 .lines()

@@ -24,9 +24,9 @@ pub struct Latency {
 /// Right answers on the test split.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Measured {
-    /// Share of right answers.
+    /// Share of right answers; the mean mark where answers are written.
     pub accuracy: f64,
-    /// Wilson's 95 % interval of it.
+    /// Its 95 % interval: Wilson's, or by resampling where marks are not all 0 or 1.
     pub interval: (f64, f64),
     /// Test examples.
     pub examples: usize,
@@ -34,16 +34,16 @@ pub struct Measured {
     pub metric: f64,
 }
 
-/// No model at all: the most frequent label, whatever the text.
+/// No model at all: the most frequent answer, whatever the text.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Majority {
-    /// The label, by the validation split.
+    /// The answer, by the validation split.
     pub label: String,
-    /// Share of test examples that it is right for.
+    /// Share of test examples that it is right for, or its mean mark.
     pub accuracy: f64,
 }
 
-/// The naive prompt: instruction with the labels' names, the text, the likeliest name.
+/// The naive prompt: instruction with the labels' names, the text, the likeliest name; or what is written.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Baseline {
     /// Its template.
@@ -52,8 +52,9 @@ pub struct Baseline {
     pub tokens: usize,
     /// On the test split.
     pub test: Measured,
-    /// The same prompt with a fitted decision rule: what calibration alone gives.
-    pub calibrated: Measured,
+    /// The same prompt with a fitted decision rule: what calibration alone gives; none where answers are
+    /// written.
+    pub calibrated: Option<Measured>,
     /// Measured time.
     pub latency: Latency,
 }
@@ -96,7 +97,7 @@ pub struct TierReport {
     pub validation_accuracy: f64,
     /// Validation less test accuracy: the price of having chosen the best of many.
     pub winners_curse: f64,
-    /// Two-sided p against the naive prompt (McNemar, exact).
+    /// Two-sided p against the naive prompt (McNemar, exact; sign flips where marks are not all 0 or 1).
     pub p_naive: f64,
     /// The same after Holm's correction over the tiers.
     pub p_naive_holm: f64,
@@ -138,12 +139,18 @@ pub struct Report {
     pub data: String,
     /// Seed of every draw.
     pub seed: u64,
-    /// Labels, sorted.
+    /// Labels, sorted; none where answers are written.
     pub labels: Vec<String>,
     /// Examples for training, validation and test; the last two as far as they were used.
     pub split: (usize, usize, usize),
-    /// Prompts that were tried.
+    /// Prompts that were tried, variants included.
     pub candidates: usize,
+    /// Prompts that were asked for.
+    pub candidates_wanted: usize,
+    /// Characters after which an input is cut.
+    pub input_chars: usize,
+    /// Inputs of the data that are longer.
+    pub inputs_cut: usize,
     /// Calls allowed.
     pub calls_max: usize,
     /// Calls used, baselines and timing included; one call is one prompt with one example.

@@ -5,12 +5,16 @@ use crate::error::{Error, Result};
 /// Type of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
+    /// One of the answers in the data; an output alone.
+    Label,
     /// Any text.
     Text,
     /// `true` or `false`.
     Bool,
     /// A number.
     Float,
+    /// A JSON object.
+    Object,
 }
 
 /// One input or the output of a task.
@@ -59,8 +63,9 @@ pub struct Signature {
 }
 
 impl Signature {
-    /// Parses `name: type, ... -> name: type`; the type is `text` where none is written, else `bool` or
-    /// `float`. `instruction` may be empty.
+    /// Parses `name: type, ... -> name: type`. Types are `text`, `bool`, `float`, `object` and, for the
+    /// output, `label`; an input without one is a text, an output without one a label. Labels and truth
+    /// values are chosen by their probabilities, all else is written by the model. `instruction` may be empty.
     ///
     /// # Errors
     /// [`Error::Signature`] with the part that is not understood.
@@ -69,8 +74,8 @@ impl Signature {
         let (inputs, outputs) = text
             .split_once("->")
             .ok_or_else(|| refused(format!("`{text}` has no `->` between inputs and output")))?;
-        let field = |part: &str| {
-            let (name, kind) = part.split_once(':').unwrap_or((part, "text"));
+        let field = |part: &str, usual: &'static str| {
+            let (name, kind) = part.split_once(':').unwrap_or((part, usual));
             let (name, kind) = (name.trim(), kind.trim());
             let valid = !name.is_empty()
                 && name
@@ -85,9 +90,12 @@ impl Signature {
                 "text" | "str" => Kind::Text,
                 "bool" => Kind::Bool,
                 "float" => Kind::Float,
+                "object" => Kind::Object,
+                "label" if usual == "label" => Kind::Label,
                 other => {
                     return Err(refused(format!(
-                        "the type `{other}` is not text, bool or float"
+                        "the type `{other}` of `{name}` is none of text, bool, float, object and, for the \
+                         output, label"
                     )));
                 }
             };
@@ -96,8 +104,12 @@ impl Signature {
                 kind,
             })
         };
-        let inputs = inputs.split(',').map(field).collect::<Result<Vec<_>>>()?;
-        let outputs = outputs.split(',').map(field).collect::<Result<Vec<_>>>()?;
+        let all = |parts: &str, usual| {
+            let fields = parts.split(',').map(|part| field(part, usual));
+            fields.collect::<Result<Vec<_>>>()
+        };
+        let inputs = all(inputs, "text")?;
+        let outputs = all(outputs, "label")?;
         let [output] = <[Field; 1]>::try_from(outputs)
             .map_err(|all| refused(format!("{} outputs, one is optimised at a time", all.len())))?;
         let mut names: Vec<&str> = inputs.iter().chain([&output]).map(Field::name).collect();
@@ -138,6 +150,7 @@ mod tests {
             ("a, b", "`->`"),
             ("a b -> c", "`a b`"),
             ("a: int -> c", "`int`"),
+            ("a: label -> c", "`label`"),
             ("a -> b, c", "2 outputs"),
             ("a -> a", "`a` is there twice"),
             ("-> a", "``"),
@@ -151,5 +164,6 @@ mod tests {
             (task.inputs()[1].kind(), task.instruction()),
             (Kind::Float, "x")
         );
+        assert_eq!(task.output().kind(), Kind::Label);
     }
 }

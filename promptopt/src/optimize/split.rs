@@ -14,6 +14,7 @@ pub struct Split {
     validation: f64,
     test: f64,
     seed: u64,
+    by_answer: bool,
 }
 
 impl Split {
@@ -48,7 +49,14 @@ impl Split {
             validation,
             test,
             seed,
+            by_answer: true,
         })
+    }
+
+    /// The same shares whatever the answers are: for answers that are texts of their own.
+    pub fn whatever_the_answer(mut self) -> Self {
+        self.by_answer = false;
+        self
     }
 }
 
@@ -99,15 +107,20 @@ pub struct Splits {
 }
 
 impl Dataset {
-    /// Deals the examples out, answer by answer.
+    /// Deals the examples out, answer by answer unless [`Split::whatever_the_answer`].
     ///
     /// # Errors
-    /// [`Error::TooFewExamples`] when an answer has fewer than 3 examples: one a split.
+    /// [`Error::TooFewExamples`] when an answer (or the whole) has fewer than 3 examples: one a split.
     pub fn split(&self, split: Split) -> Result<Splits> {
         let mut random = ChaCha8Rng::seed_from_u64(split.seed);
         let mut groups: BTreeMap<&str, Vec<&Example>> = BTreeMap::new();
         for example in self.examples() {
-            groups.entry(&example.answer).or_default().push(example);
+            let group = if split.by_answer {
+                &example.answer
+            } else {
+                "any"
+            };
+            groups.entry(group).or_default().push(example);
         }
         let mut parts = [Vec::new(), Vec::new(), Vec::new()];
         for (answer, mut group) in groups {

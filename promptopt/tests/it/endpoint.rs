@@ -111,6 +111,27 @@ fn llama_cpp_scores_and_generates_through_its_server() {
         }
     }
     assert!(model.chat("", "hi").ends_with("<|im_start|>assistant\n"));
+    for style in [Style::Grounded, Style::Reflective] {
+        let written = ModelProposer::new(&model, style)
+            .propose(&evidence(), 3)
+            .unwrap();
+        assert!(!written.is_empty(), "{style:?}: nothing usable in 3 tries");
+        assert!(written.iter().all(|line| line.split(' ').count() > 1));
+    }
+}
+
+/// A pump that was loud and taken for quiet once.
+fn evidence() -> Evidence {
+    let attempt = |answer: &str| Attempt {
+        inputs: "the pump is loud".to_owned(),
+        answer: answer.to_owned(),
+        given: "quiet".to_owned(),
+    };
+    Evidence {
+        labels: vec!["alarm".to_owned(), "quiet".to_owned()],
+        prompt: "Alarm or quiet?".to_owned(),
+        attempts: vec![attempt("alarm"), attempt("quiet")],
+    }
 }
 
 /// Answers each request with the same bytes.
@@ -149,17 +170,8 @@ fn a_server_that_fails_or_answers_something_else_is_an_error_in_words() {
 
 #[test]
 fn an_endpoint_writes_instructions_and_repeats_count_once() {
-    let body = "{\"choices\":[{\"text\":\" \\\"Say alarm when the pump is loud.\\\"\\nMore.\"}]}";
-    let attempt = |answer: &str| Attempt {
-        inputs: "the pump is loud".to_owned(),
-        answer: answer.to_owned(),
-        given: "quiet".to_owned(),
-    };
-    let evidence = Evidence {
-        labels: vec!["alarm".to_owned(), "quiet".to_owned()],
-        prompt: "Alarm or quiet?".to_owned(),
-        attempts: vec![attempt("alarm"), attempt("quiet")],
-    };
+    let body = "{\"choices\":[{\"message\":{\"content\":\" \\\"Say alarm when the pump is loud.\\\"\\nMore.\"}}]}";
+    let evidence = evidence();
     for style in [Style::Grounded, Style::Reflective] {
         let model = HttpModel::new(&answering(body, "200 OK"), "m", Duration::from_secs(5));
         let proposer = ModelProposer::new(&model, style);

@@ -131,7 +131,7 @@ fn the_probabilities_of_all_next_tokens_add_up_to_one() {
 #[test]
 fn a_prompt_longer_than_the_context_is_refused() {
     let Some(model) = model() else { return };
-    let long = "word ".repeat(model.context_tokens());
+    let long = "word ".repeat(model.context_tokens().unwrap());
     assert!(matches!(
         model.score(&long, &[" a"]),
         Err(promptopt::Error::Limit { .. })

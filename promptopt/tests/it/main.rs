@@ -18,3 +18,5 @@ mod llama;
 mod optimizing;
 mod selection;
 mod versions;
+#[cfg(feature = "optimize")]
+mod written;

@@ -62,7 +62,9 @@ impl LanguageModel for Scripted {
             .collect())
     }
 
+    /// Has no thoughts.
     fn generate(&self, _: &str, _: &GenerateOptions) -> Result<String> {
+        self.calls.set(self.calls.get() + 1);
         Ok(String::new())
     }
 
@@ -314,6 +316,7 @@ fn proposers_see_training_examples_and_their_instructions_are_tried() {
     let grounded = ModelProposer::new(&writer, Style::Grounded);
     let reflective = ModelProposer::new(&writer, Style::Reflective);
     let report = optimizer(&signature, &model)
+        .calls(3000)
         .proposer(&grounded)
         .proposer(&reflective)
         .run(&data(), &mut Watch::default())
@@ -355,7 +358,13 @@ fn proposers_see_training_examples_and_their_instructions_are_tried() {
 
 #[test]
 fn shorter_forms_of_good_prompts_are_tried() {
-    let seen = &shared().1;
+    let model = Scripted::default();
+    let signature = signature();
+    optimizer(&signature, &model)
+        .calls(4000)
+        .run(&data(), &mut Watch::default())
+        .unwrap();
+    let seen = model.prompts.borrow();
     let whole = "Classify the note as one of: alarm, quiet.\nNote:";
     let shorter = "Classify the note as one of: alarm, \nNote:";
     let tried = |start: &str| seen.iter().any(|prompt| prompt.starts_with(start));
@@ -376,14 +385,6 @@ fn what_makes_no_task_is_refused_in_words() {
     let error = refuse(optimizer(&signature, &model).calls(100), &data());
     assert!(
         matches!(error, Error::Budget { calls: 100, needed } if needed > 100),
-        "{error}"
-    );
-    let error = refuse(
-        optimizer(&signature, &model).calls(1000).candidates(400),
-        &data(),
-    );
-    assert!(
-        matches!(error, Error::Budget { calls: 1000, needed } if needed > 1000),
         "{error}"
     );
     let one = Dataset::new(data().examples().iter().step_by(2).cloned().collect());
@@ -407,6 +408,102 @@ fn what_makes_no_task_is_refused_in_words() {
     let caps = optimizer(&signature, &model).caps([30, 10, 100]);
     assert!(matches!(refuse(caps, &data()), Error::OutOfRange { .. }));
     assert_eq!(model.calls.get(), 0, "refused before the model was asked");
+}
+
+#[test]
+fn calls_for_fewer_prompts_than_asked_for_try_fewer_and_say_so() {
+    let model = Scripted::default();
+    let signature = signature();
+    let report = optimizer(&signature, &model)
+        .calls(1000)
+        .candidates(400)
+        .run(&data(), &mut Watch::default())
+        .unwrap();
+    assert!(report.candidates >= 100 && report.candidates < 400);
+    assert_eq!(report.candidates_wanted, 400);
+    assert!(report.calls <= 1000, "{}", report.calls);
+}
+
+#[test]
+fn demonstrations_that_the_model_answers_right_are_tried() {
+    let model = Scripted::default();
+    let signature = signature();
+    optimizer(&signature, &model)
+        .calls(5000)
+        .run(&data(), &mut Watch::default())
+        .unwrap();
+    let shown: BTreeSet<Vec<String>> = model
+        .prompts
+        .borrow()
+        .iter()
+        .map(|prompt| {
+            let blocks = prompt.split("\n\n").filter(|block| block.contains("pump"));
+            let mut blocks: Vec<String> = blocks.map(str::to_owned).collect();
+            blocks.pop();
+            blocks
+        })
+        .filter(|demos| demos.len() > 1)
+        .collect();
+    // Bootstrapped sets are starts of one list; drawn sets of 2 and 4 have nothing to do with one another.
+    let grown = shown
+        .iter()
+        .any(|demos| demos.len() == 4 && shown.contains(&demos[..2]));
+    assert!(
+        grown,
+        "no two sets of demonstrations start alike: {shown:?}"
+    );
+}
+
+#[test]
+fn long_texts_are_cut_to_what_the_context_holds_and_counted() {
+    struct Narrow(Scripted);
+    impl LanguageModel for Narrow {
+        fn name(&self) -> &str {
+            self.0.name()
+        }
+        fn count_tokens(&self, text: &str) -> Result<usize> {
+            self.0.count_tokens(text)
+        }
+        fn context_tokens(&self) -> Option<usize> {
+            Some(400)
+        }
+        fn score(&self, prompt: &str, options: &[&str]) -> Result<Vec<f64>> {
+            assert!(self.count_tokens(prompt)? <= 400, "{prompt}");
+            self.0.score(prompt, options)
+        }
+        fn generate(&self, prompt: &str, options: &GenerateOptions) -> Result<String> {
+            self.0.generate(prompt, options)
+        }
+        fn chat(&self, system: &str, user: &str) -> String {
+            self.0.chat(system, user)
+        }
+    }
+    let long = |example: &Example| Example {
+        inputs: vec![format!("{} {}", example.inputs[0], "hum ".repeat(90))],
+        answer: example.answer.clone(),
+    };
+    let whole = data();
+    let examples = whole.examples().iter().enumerate().map(|(at, example)| {
+        if at % 10 == 0 {
+            long(example)
+        } else {
+            example.clone()
+        }
+    });
+    let model = Narrow(Scripted::default());
+    let report = Optimizer::new(&signature(), &model)
+        .candidates(40)
+        .calls(1800)
+        .run(&Dataset::new(examples.collect()), &mut Watch::default())
+        .unwrap();
+    assert!(report.input_chars < 200, "{}", report.input_chars);
+    assert_eq!(report.inputs_cut, 24);
+    assert!(
+        report.prompts[0]
+            .template()
+            .source()
+            .contains(&format!(":{}}}", report.input_chars))
+    );
 }
 
 #[test]
@@ -441,11 +538,11 @@ fn files_become_examples_and_what_is_left_out_is_counted() {
         "{\"note\":\"a\",\"state\":true}\n\n{\"note\":\"b\",\"state\":1.5}\n",
     )
     .unwrap();
-    let data = Dataset::from_jsonl(&jsonl, &signature()).unwrap();
+    let data = Dataset::from_jsonl(&jsonl, &["note", "state"]).unwrap();
     let answers: Vec<&str> = data.examples().iter().map(|e| e.answer.as_str()).collect();
     assert_eq!(answers, ["true", "1.5"]);
     std::fs::write(&jsonl, "{\"note\":\"a\"}\n").unwrap();
-    let error = Dataset::from_jsonl(&jsonl, &signature())
+    let error = Dataset::from_jsonl(&jsonl, &["note", "state"])
         .unwrap_err()
         .to_string();
     assert!(

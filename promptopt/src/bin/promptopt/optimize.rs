@@ -21,7 +21,7 @@ const ENDPOINT_TIMEOUT: Duration = Duration::from_secs(300);
 
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// CSV file with a header row.
+    /// CSV file with a header row, or a `.jsonl` file with one object a line.
     #[arg(long)]
     data: PathBuf,
     /// Column that the model reads.
@@ -42,10 +42,17 @@ pub(crate) struct Arguments {
     proposer: Option<String>,
     /// Name of the proposing model at its endpoint.
     #[arg(long, default_value = "default")]
-    proposer_name: String,
-    /// What prompts are compared by.
-    #[arg(long, value_enum, default_value_t = Measure::Accuracy)]
-    metric: Measure,
+    proposer_model: String,
+    /// What the answers are.
+    #[arg(long, value_enum, default_value_t = Answer::Label)]
+    answer: Answer,
+    /// What prompts are compared by; without it accuracy for labels, word F1 for texts, `within` for numbers,
+    /// `fields` for objects.
+    #[arg(long, value_enum)]
+    metric: Option<Measure>,
+    /// How far from the truth a number may be with the metric `within`.
+    #[arg(long, default_value_t = 0.0)]
+    tolerance: f64,
     /// Prompts to try.
     #[arg(long, default_value_t = 120)]
     candidates: usize,
@@ -69,6 +76,30 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Answer {
+    /// One of those in the data, chosen by its probability.
+    Label,
+    /// A text that the model writes.
+    Text,
+    /// A number that the model writes.
+    Number,
+    /// A JSON object that the model writes.
+    Object,
+}
+
+impl Answer {
+    /// Its type in a signature.
+    fn kind(self) -> &'static str {
+        match self {
+            Self::Label => "label",
+            Self::Text => "text",
+            Self::Number => "float",
+            Self::Object => "object",
+        }
+    }
+}
+
 #[derive(Clone, Copy, ValueEnum)]
 enum Measure {
     /// Share of right answers.
@@ -77,14 +108,26 @@ enum Measure {
     BalancedAccuracy,
     /// Mean over the labels of the harmonic mean of precision and recall.
     MacroF1,
+    /// Share of answers that are right but for case and space around.
+    ExactMatch,
+    /// Harmonic mean of precision and recall of an answer's words.
+    WordF1,
+    /// Share of numbers within `--tolerance` of the truth.
+    Within,
+    /// Share of equal fields of JSON objects.
+    Fields,
 }
 
 impl Measure {
-    fn metric(self) -> Metric {
+    fn metric(self, tolerance: f64) -> Metric {
         match self {
             Self::Accuracy => Metric::Accuracy,
             Self::BalancedAccuracy => Metric::BalancedAccuracy,
             Self::MacroF1 => Metric::MacroF1,
+            Self::ExactMatch => Metric::ExactMatch,
+            Self::WordF1 => Metric::WordF1,
+            Self::Within => Metric::Within(tolerance),
+            Self::Fields => Metric::Fields,
         }
     }
 }
@@ -197,7 +240,13 @@ impl Observer for Bar {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     #[cfg(target_os = "linux")]
     super::cores::keep_to_allowed();
-    let data = Dataset::from_csv(&arguments.data, &[&arguments.text, &arguments.label])?;
+    let columns = [arguments.text.as_str(), arguments.label.as_str()];
+    let lines = arguments.data.extension().is_some_and(|e| e == "jsonl");
+    let data = if lines {
+        Dataset::from_jsonl(&arguments.data, &columns)?
+    } else {
+        Dataset::from_csv(&arguments.data, &columns)?
+    };
     let skipped = data.skipped();
     eprintln!(
         "{} examples, {} answers ({} rows empty, {} repeated)",
@@ -207,7 +256,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         skipped.repeated
     );
     // One example a split is the least that can be measured at all.
-    let (data, rare) = data.without_rare(RARE_BELOW);
+    let least = if arguments.answer == Answer::Label {
+        RARE_BELOW
+    } else {
+        1
+    };
+    let (data, rare) = data.without_rare(least);
     for (answer, count) in rare {
         eprintln!("left out: the answer `{answer}` has {count} of at least {RARE_BELOW} examples");
     }
@@ -220,12 +274,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     } else {
         text
     };
-    let signature = Signature::parse(&format!("{text} -> {label}"), &arguments.instruction)?;
+    let task = format!("{text} -> {label}: {}", arguments.answer.kind());
+    let signature = Signature::parse(&task, &arguments.instruction)?;
     let model = open(&arguments.model, &arguments.model_name)?;
     let proposing = arguments
         .proposer
         .as_deref()
-        .map(|place| open(place, &arguments.proposer_name))
+        .map(|place| open(place, &arguments.proposer_model))
         .transpose()?;
     let proposers: Vec<ModelProposer<'_>> = proposing
         .iter()
@@ -240,13 +295,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         source,
     })?;
     let mut bar = Bar::new();
-    let optimizer = Optimizer::new(&signature, model.as_ref())
+    let mut optimizer = Optimizer::new(&signature, model.as_ref())
         .candidates(arguments.candidates)
         .calls(arguments.calls)
         .seed(arguments.seed)
         .input_chars(arguments.input_chars)
-        .metric(arguments.metric.metric())
         .checkpoint(arguments.out.join("scores.jsonl"));
+    let tolerant = (arguments.tolerance > 0.0).then_some(Measure::Within);
+    if let Some(measure) = arguments.metric.or(tolerant) {
+        optimizer = optimizer.metric(measure.metric(arguments.tolerance));
+    }
     let report = proposers
         .iter()
         .fold(optimizer, |optimizer, proposer| {
@@ -300,6 +358,21 @@ fn print(report: &Report) {
         report.test_opened,
         report.seconds
     );
+    if report.candidates < report.candidates_wanted {
+        println!(
+            "{} prompts were asked for: more calls, or data with more examples, make room for them",
+            report.candidates_wanted
+        );
+    }
+    if report.inputs_cut > 0 {
+        println!(
+            "{} texts are longer than {} characters; only that much of them is read",
+            report.inputs_cut, report.input_chars
+        );
+    }
+    if report.metric != "accuracy" {
+        println!("prompts are compared by {}", report.metric);
+    }
     println!(
         "prompt            accuracy [95 %]        tokens  cold p50/p95 ms  p naive  p random-5 (Holm)"
     );
@@ -318,12 +391,14 @@ fn print(report: &Report) {
         naive.latency.cold_p50_ms,
         naive.latency.cold_p95_ms
     );
-    println!(
-        "naive, calibrated {:5.1} [{:4.1}, {:4.1}]",
-        percent(naive.calibrated.accuracy),
-        percent(naive.calibrated.interval.0),
-        percent(naive.calibrated.interval.1)
-    );
+    if let Some(calibrated) = &naive.calibrated {
+        println!(
+            "naive, calibrated {:5.1} [{:4.1}, {:4.1}]",
+            percent(calibrated.accuracy),
+            percent(calibrated.interval.0),
+            percent(calibrated.interval.1)
+        );
+    }
     let random = &report.random_5;
     println!(
         "random-5          {:5.1} (sd {:4.1} of {})  {:>7.0}  {:>7.0} {:>7.0}",

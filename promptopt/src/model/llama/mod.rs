@@ -97,11 +97,6 @@ impl LlamaModel {
         self.tokenizer.encode(text)
     }
 
-    /// Tokens that the model can read at once, prompt and answer together.
-    pub fn context_tokens(&self) -> usize {
-        self.weights.shape.context_tokens
-    }
-
     fn prompt_tokens(&self, prompt: &str, room: usize) -> Result<Vec<u32>> {
         let tokens = self.tokenizer.encode_prompt(prompt)?;
         if tokens.is_empty() {
@@ -110,7 +105,7 @@ impl LlamaModel {
                 cause: "it has no token".to_owned(),
             });
         }
-        let limit = self.context_tokens();
+        let limit = self.weights.shape.context_tokens;
         if tokens.len() + room > limit {
             return Err(Error::Limit {
                 what: "length of prompt and answer in tokens",
@@ -247,6 +242,10 @@ impl LanguageModel for LlamaModel {
 
     fn count_tokens(&self, text: &str) -> Result<usize> {
         Ok(self.tokenizer.encode(text)?.len())
+    }
+
+    fn context_tokens(&self) -> Option<usize> {
+        Some(self.weights.shape.context_tokens)
     }
 
     fn score(&self, prompt: &str, options: &[&str]) -> Result<Vec<f64>> {
