@@ -59,6 +59,16 @@ impl Known {
         }
     }
 
+    /// The peer has this, unless it has told of another since.
+    fn took(&mut self, sent: &Sent) {
+        match self.digest(&sent.id) {
+            Some(told) if sent.before != Some(told) => {
+                self.extend(&sent.id, &sent.context, told);
+            }
+            _ => self.note(&sent.id, &sent.context, sent.digest),
+        }
+    }
+
     /// The digest that was last told of a document.
     fn digest(&self, id: &str) -> Option<u32> {
         Some(self.0.get(id)?.digest)
@@ -89,7 +99,7 @@ struct Batch {
     sent: Vec<Sent>,
 }
 
-/// A document on its way, as it was when it was sent.
+/// A document on its way, or offered, as it was then.
 struct Sent {
     id: String,
     context: Context,
@@ -101,7 +111,7 @@ struct Sent {
 enum State {
     Idle,
     /// Waits to know what the peer has.
-    Offered(Batch, Vec<String>, Flight),
+    Offered(Batch, Vec<Sent>, Flight),
     /// Waits for an acknowledgement.
     Sent(Batch, Changes, Flight),
 }
@@ -264,7 +274,12 @@ impl Outgoing {
                 None => !everything,
             };
             if offered {
-                offers.push((id.clone(), digest));
+                offers.push(Sent {
+                    id: id.clone(),
+                    context: document.context().clone(),
+                    digest,
+                    before: self.known.digest(&id),
+                });
             } else if everything && !self.known.0.contains_key(&id) {
                 batch.wanted.insert(id.clone(), Context::default());
             }
@@ -276,12 +291,12 @@ impl Outgoing {
             return self.send(batch);
         }
         self.offers_sent += offers.len() as u64;
-        let asked = offers.iter().map(|(id, _)| id.clone()).collect();
+        let named = offers.iter().map(|sent| (sent.id.clone(), sent.digest));
         let offer = Offer {
             number: batch.number,
-            documents: offers,
+            documents: named.collect(),
         };
-        self.state = State::Offered(batch, asked, Flight::new(Kind::Offer, offer.encode()));
+        self.state = State::Offered(batch, offers, Flight::new(Kind::Offer, offer.encode()));
         Ok(())
     }
 
@@ -309,38 +324,34 @@ impl Outgoing {
                 true => delta.map(Document::without_removals),
                 false => delta,
             };
-            match delta {
-                Some(delta) => {
-                    let found = id.len() + delta.encode().len();
-                    let limit = FRAME_BYTES_MAX - ENVELOPE_BYTES_MAX;
-                    if found > limit {
-                        self.leave_out(SyncError::DocumentTooLarge {
-                            agent: id,
-                            found,
-                            limit,
-                        });
-                        continue;
-                    }
-                    if size + found > limit {
-                        batch.documents.push_front((id, document, digest));
-                        break;
-                    }
-                    size += found;
-                    batch.sent.push(Sent {
-                        id: id.clone(),
-                        context: document.context().clone(),
-                        digest,
-                        before: self.known.digest(&id),
-                    });
-                    changes.documents.push(Told {
-                        id,
-                        delta,
-                        digest: digest as u32,
-                    });
-                }
-                // It has this, or more.
-                None => self.known.note(&id, document.context(), digest),
+            // Otherwise it has seen all of this; what its digest is, it has told.
+            let Some(delta) = delta else { continue };
+            let found = id.len() + delta.encode().len();
+            let limit = FRAME_BYTES_MAX - ENVELOPE_BYTES_MAX;
+            if found > limit {
+                self.leave_out(SyncError::DocumentTooLarge {
+                    agent: id,
+                    found,
+                    limit,
+                });
+                continue;
             }
+            if size + found > limit {
+                batch.documents.push_front((id, document, digest));
+                break;
+            }
+            size += found;
+            batch.sent.push(Sent {
+                id: id.clone(),
+                context: document.context().clone(),
+                digest,
+                before: self.known.digest(&id),
+            });
+            changes.documents.push(Told {
+                id,
+                delta,
+                digest: digest as u32,
+            });
         }
         if batch.documents.is_empty() {
             changes.through = batch.through;
@@ -389,10 +400,14 @@ impl Outgoing {
         match std::mem::replace(&mut self.state, State::Idle) {
             State::Offered(mut batch, asked, _) if batch.number == want.number => {
                 for (place, context) in want.documents {
-                    if let Some(id) = asked.get(place as usize) {
-                        batch.wanted.insert(id.clone(), context);
+                    if let Some(sent) = asked.get(place as usize) {
+                        batch.wanted.insert(sent.id.clone(), context);
                     }
                 }
+                let same = asked
+                    .iter()
+                    .filter(|sent| !batch.wanted.contains_key(&sent.id));
+                same.for_each(|sent| self.known.took(sent));
                 self.send(batch)
             }
             // An answer that came twice.
@@ -408,13 +423,7 @@ impl Outgoing {
         match std::mem::replace(&mut self.state, State::Idle) {
             State::Sent(mut batch, ..) if batch.number == number => {
                 for sent in batch.sent.drain(..) {
-                    match self.known.digest(&sent.id) {
-                        // It has told another since, which it may still have.
-                        Some(told) if sent.before != Some(told) => {
-                            self.known.extend(&sent.id, &sent.context, told);
-                        }
-                        _ => self.known.note(&sent.id, &sent.context, sent.digest),
-                    }
+                    self.known.took(&sent);
                 }
                 if batch.documents.is_empty() {
                     if let Some(through) = batch.through {
