@@ -16,6 +16,7 @@ use crate::time::Timestamp;
 
 /// How long another process may keep the file.
 const BUSY: Duration = Duration::from_secs(5);
+const BUSY_STEP: Duration = Duration::from_millis(5);
 /// Statements that are kept ready.
 const STATEMENTS: usize = 64;
 /// How much of the file is read by mapping it, in bytes.
@@ -48,6 +49,24 @@ fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "mmap_size", MAPPED)
 }
 
+/// Sets WAL mode. SQLite does not wait by itself for others that set it in the same new file, so this does.
+fn write_ahead(connection: &Connection) -> rusqlite::Result<()> {
+    let busy = |error: &rusqlite::Error| {
+        error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy)
+    };
+    let mut waited = Duration::ZERO;
+    loop {
+        // The pragma answers with the mode that it set.
+        match connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(())) {
+            Err(error) if busy(&error) && waited < BUSY => {
+                std::thread::sleep(BUSY_STEP);
+                waited += BUSY_STEP;
+            }
+            done => return done,
+        }
+    }
+}
+
 impl Sqlite {
     /// Opens a file, or makes it; one of an earlier release is brought to this one's format, for which the
     /// schemas of its documents are needed.
@@ -61,10 +80,7 @@ impl Sqlite {
         let mut connection = Connection::open(path).map_err(&failed)?;
         prepare(&connection).map_err(&failed)?;
         migrate::to_current(&mut connection, path, schemas)?;
-        // The pragma answers with the mode that it set.
-        connection
-            .query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))
-            .map_err(&failed)?;
+        write_ahead(&connection).map_err(&failed)?;
         connection
             .pragma_update(None, "synchronous", "FULL")
             .map_err(&failed)?;

@@ -32,8 +32,9 @@ const TEST_MAX: usize = 500;
 const TEST_MIN: usize = 60;
 /// Most validation examples that are used.
 const VALIDATION_MAX: usize = 500;
-/// Share of the calls that the test split may take.
-const TEST_SHARE: f64 = 0.4;
+/// Share of the calls that the test split gets, and the most that it may take where the fewest examples need it.
+const TEST_SHARE: f64 = 0.3;
+const TEST_SHARE_MAX: f64 = 0.4;
 /// Prompts timed at the end of the search, before the three tiers and the two baselines.
 const TIMED_PROMPTS: usize = 9;
 /// Share of the calls that timing may take.
@@ -387,8 +388,10 @@ impl<'a> Optimizer<'a> {
         } else {
             (spare / least as f64) as usize
         };
-        if examples < TEST_MIN.min(available) {
-            let needed = (TEST_MIN.min(available) * least) as f64 / TEST_SHARE;
+        let fewest = TEST_MIN.min(available);
+        let examples = examples.max(fewest);
+        if (examples * least) as f64 > self.calls as f64 * TEST_SHARE_MAX {
+            let needed = (fewest * least) as f64 / TEST_SHARE_MAX;
             return Err(Error::Budget {
                 calls: self.calls,
                 needed: needed.ceil() as usize,

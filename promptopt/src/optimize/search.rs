@@ -142,9 +142,9 @@ impl Search<'_> {
             self.tell(stage, &candidates, evaluator, observer);
         }
         for (rung, (keep, share)) in RUNGS.into_iter().enumerate() {
-            let chosen = self.chosen(&candidates, keep);
             let spare = evaluator.left().saturating_sub(reserve) as f64 * share;
-            let more = (spare / chosen.len().max(1) as f64) as usize;
+            let furthest = candidates.iter().map(|c| c.rows.len()).max().unwrap_or(0);
+            let (chosen, more) = self.rung(&candidates, keep, spare as usize, furthest);
             let reached = chosen
                 .iter()
                 .map(|at| candidates[*at].rows.len())
@@ -221,6 +221,26 @@ impl Search<'_> {
             self.tell("settling", candidates, evaluator, observer);
         }
         Ok(())
+    }
+
+    /// Who goes on to the next rung, and with how many more examples each: the best `keep` of each tier, fewer
+    /// where `spare` calls would not double the examples that they are known by.
+    fn rung(
+        &self,
+        candidates: &[Candidate],
+        keep: usize,
+        spare: usize,
+        examples: usize,
+    ) -> (Vec<usize>, usize) {
+        let mut keep = keep;
+        loop {
+            let chosen = self.chosen(candidates, keep);
+            let more = spare / chosen.len().max(1);
+            if more >= examples || keep == 1 {
+                return (chosen, more);
+            }
+            keep -= 1;
+        }
     }
 
     /// Positions of the best `keep` of each tier, and of the naive prompt.

@@ -13,7 +13,11 @@ pub fn wilson(successes: usize, trials: usize) -> (f64, f64) {
     let z2 = Z * Z;
     let centre = (share + z2 / (2.0 * n)) / (1.0 + z2 / n);
     let half = Z * (share * (1.0 - share) / n + z2 / (4.0 * n * n)).sqrt() / (1.0 + z2 / n);
-    ((centre - half).max(0.0), (centre + half).min(1.0))
+    // Rounding must not leave the share itself outside.
+    (
+        (centre - half).clamp(0.0, share),
+        (centre + half).clamp(share, 1.0),
+    )
 }
 
 /// McNemar's exact test: two-sided p for `gained` and `lost` pairs being equally likely.
