@@ -228,9 +228,12 @@ impl State {
             return Ok(ranked);
         }
         let space = CodeSpace::new(codes, metric);
+        // Those that are known stay, also the few whose codes are off by more than the doubt.
+        let mut known: Vec<u32> = ranked.iter().map(|(slot, _)| *slot).collect();
+        known.sort_unstable();
         let may = |slot: &u32| {
             let distance = space.one(probe, *slot);
-            distance - doubt.of(*slot, distance) <= limit
+            distance - doubt.of(*slot, distance) <= limit || known.binary_search(slot).is_ok()
         };
         let slots: Vec<u32> = match allowed {
             None => (0..self.slots() as u32).filter(may).collect(),
