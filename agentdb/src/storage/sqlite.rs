@@ -54,17 +54,20 @@ fn write_ahead(connection: &Connection) -> rusqlite::Result<()> {
     let busy = |error: &rusqlite::Error| {
         error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy)
     };
+    connection.busy_timeout(Duration::ZERO)?;
     let mut waited = Duration::ZERO;
-    loop {
+    let set = loop {
         // The pragma answers with the mode that it set.
         match connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(())) {
             Err(error) if busy(&error) && waited < BUSY => {
                 std::thread::sleep(BUSY_STEP);
                 waited += BUSY_STEP;
             }
-            done => return done,
+            done => break done,
         }
-    }
+    };
+    connection.busy_timeout(BUSY)?;
+    set
 }
 
 impl Sqlite {
