@@ -161,12 +161,15 @@ def test_calls_can_be_performed_elsewhere_also_after_a_restart(tmp_path):
 
 
 def test_an_interrupt_ends_a_long_pause():
+    # A shell's background job starts with SIGINT ignored.
+    held = signal.signal(signal.SIGINT, signal.default_int_handler)
     flows = Engine()
     flows.deploy("workflow: {name: w, steps: [{id: a, wait: {for: 1h}}]}")
     run = flows.start("w", {})
     threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
     with pytest.raises(KeyboardInterrupt):
         flows.run_until_ended(run)
+    signal.signal(signal.SIGINT, held)
     assert flows.status(run)["status"] == "running"
 
 
