@@ -75,6 +75,11 @@ impl Candidate {
     }
 }
 
+/// Most validation examples that one of them was asked.
+fn furthest(candidates: &[Candidate]) -> usize {
+    candidates.iter().map(|c| c.rows.len()).max().unwrap_or(0)
+}
+
 /// The state of one search.
 pub(crate) struct Search<'a> {
     pub(crate) model: &'a dyn LanguageModel,
@@ -143,8 +148,7 @@ impl Search<'_> {
         }
         for (rung, (keep, share)) in RUNGS.into_iter().enumerate() {
             let spare = evaluator.left().saturating_sub(reserve) as f64 * share;
-            let furthest = candidates.iter().map(|c| c.rows.len()).max().unwrap_or(0);
-            let (chosen, more) = self.rung(&candidates, keep, spare as usize, furthest);
+            let (chosen, more) = self.rung(&candidates, keep, spare as usize);
             let reached = chosen
                 .iter()
                 .map(|at| candidates[*at].rows.len())
@@ -160,7 +164,7 @@ impl Search<'_> {
                 self.tell("narrowing", &candidates, evaluator, observer);
             }
             if rung + 1 < RUNGS.len() {
-                let goal = candidates.iter().map(|c| c.rows.len()).max().unwrap_or(0);
+                let goal = furthest(&candidates);
                 let available = evaluator.left().saturating_sub(reserve);
                 // What the later rungs cannot use is the variants' too.
                 let later: usize = self
@@ -225,13 +229,8 @@ impl Search<'_> {
 
     /// Who goes on to the next rung, and with how many more examples each: the best `keep` of each tier, fewer
     /// where `spare` calls would not double the examples that they are known by.
-    fn rung(
-        &self,
-        candidates: &[Candidate],
-        keep: usize,
-        spare: usize,
-        examples: usize,
-    ) -> (Vec<usize>, usize) {
+    fn rung(&self, candidates: &[Candidate], keep: usize, spare: usize) -> (Vec<usize>, usize) {
+        let examples = furthest(candidates);
         let mut keep = keep;
         loop {
             let chosen = self.chosen(candidates, keep);
@@ -340,7 +339,7 @@ impl Search<'_> {
         evaluator: &Evaluator<'_>,
         observer: &mut dyn Observer,
     ) {
-        let furthest = candidates.iter().map(|c| c.rows.len()).max().unwrap_or(0);
+        let furthest = furthest(candidates);
         let best = candidates
             .iter()
             .filter(|c| c.rows.len() == furthest)
