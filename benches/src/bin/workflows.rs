@@ -1,6 +1,7 @@
 //! Speed of `flowcore`: a chain of steps, the sensor workflow, a condition, the camera's pipeline, durable
-//! steps, memory of parked runs; with `dagx` on the same chain and raw `fsync` beside the durable figures.
-//! `workflows [--json]`
+//! steps, memory of parked runs; with `dagx` on the same chain, raw `fsync` beside the durable figures and, given the
+//! program of `peers/durable`, `duroxide` on the same durable chain.
+//! `workflows [--json] [--durable-peer PROGRAM]`
 #![allow(
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -13,6 +14,7 @@
 mod camera;
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Parser;
@@ -38,6 +40,9 @@ struct Options {
     /// Print only the last line, which has all figures.
     #[arg(long)]
     json: bool,
+    /// The program of `peers/durable`, which is built by itself.
+    #[arg(long)]
+    durable_peer: Option<PathBuf>,
 }
 
 fn main() {
@@ -71,6 +76,17 @@ fn main() {
         "durable_steps_per_s_64_runs",
         durable(folder.path(), 64, 100),
     );
+    if let Some(program) = &options.durable_peer {
+        for (name, runs) in [
+            ("duroxide_durable_steps_per_s_1_run", "1"),
+            ("duroxide_durable_steps_per_s_64_runs", "64"),
+        ] {
+            let mut peer = std::process::Command::new(program);
+            let output = peer.args([runs, "100"]).arg(folder.path()).output();
+            let text = String::from_utf8(output.unwrap().stdout).unwrap();
+            note(name, text.trim().parse().unwrap());
+        }
+    }
     note("parked_run_bytes", parked());
     let (seconds, log_bytes, resident_bytes) = long_loop();
     note("loop_1m_actions_s", seconds);
