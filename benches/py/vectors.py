@@ -59,7 +59,7 @@ class Hnswlib:
         self.links, self.build_effort = links, build_effort
 
     def build(self, base):
-        self.index.init_index(len(base), self.build_effort, self.links, 1)
+        self.index.init_index(len(base), M=self.links, ef_construction=self.build_effort, random_seed=1)
         self.index.add_items(base, num_threads=1)
 
     def effort(self, effort):

@@ -55,7 +55,7 @@ pub enum IndexKind {
 pub enum Quantization {
     /// `f32` only.
     None,
-    /// Two bytes a component, nearly without loss between 6e-5 and 65,504; what is larger is cut to that, what is
+    /// Two bytes a component, nearly without loss between 6e-5 and 65,504; what is larger is refused, what is
     /// smaller loses digits.
     F16,
     /// One byte a component, with a scale for each vector; costs about a point of recall, which

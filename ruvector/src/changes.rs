@@ -27,10 +27,10 @@ impl Index {
     /// process from then on, and a power cut after [`Index::flush`].
     ///
     /// # Errors
-    /// [`Error::Dimension`], [`Error::NotFinite`], [`Error::ZeroVector`], [`Error::TooLong`], the payload errors,
-    /// [`Error::Full`]; with a file also [`Error::Io`] and [`Error::Poisoned`]. Nothing was stored.
+    /// [`Error::Dimension`], [`Error::NotFinite`], [`Error::ZeroVector`], [`Error::TooLong`],
+    /// [`Error::BeyondHalf`], the payload errors, [`Error::Full`]; with a file also [`Error::Io`] and [`Error::Poisoned`]. Nothing was stored.
     pub fn upsert(&self, id: u64, vector: &[f32], payload: Value) -> Result<()> {
-        self.upsert_one(id, self.admit(vector)?, payload)
+        self.upsert_one(id, self.admit_row(vector)?, payload)
     }
 
     /// Stores a vector of bits, eight a byte, the lowest bit of a byte first (numpy's
@@ -62,10 +62,10 @@ impl Index {
     /// [`Error::Io`], when a first part of the batch may have been.
     pub fn upsert_batch(&self, ids: &[u64], vectors: &[f32], payloads: Vec<Value>) -> Result<()> {
         for vector in vectors.chunks_exact(self.config.dim) {
-            self.check(vector)?;
+            self.check_row(vector)?;
         }
         self.upsert_many(ids, vectors, self.config.dim, payloads, |vector| {
-            self.admit(vector)
+            self.admit_row(vector)
         })
     }
 

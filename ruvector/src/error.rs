@@ -55,6 +55,16 @@ pub enum Error {
         /// The greatest length.
         limit: f64,
     },
+    /// A component that sixteen-bit codes cannot hold.
+    #[error(
+        "component {at} is {value:e}, sixteen-bit codes hold up to 65504: scale the vectors down, or take eight-bit codes"
+    )]
+    BeyondHalf {
+        /// Position of the component.
+        at: usize,
+        /// What stands there.
+        value: f32,
+    },
     /// A vector without direction under [`Metric::Cosine`](crate::Metric::Cosine).
     #[error(
         "the vector is zero (or too small to normalise), so it has no cosine: skip it or choose another metric"

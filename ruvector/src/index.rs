@@ -142,10 +142,34 @@ impl Index {
         Ok(square.sqrt())
     }
 
-    /// Checks a vector and brings it to the form in which it is stored.
-    pub(crate) fn admit(&self, vector: &[f32]) -> Result<Vector> {
+    /// Checks a vector that is to be stored: its codes must hold it.
+    pub(crate) fn check_row(&self, vector: &[f32]) -> Result<f64> {
         let length = self.check(vector)?;
-        Ok(match self.config.metric {
+        let as_they_are = matches!(self.config.metric, Metric::Dot | Metric::L2);
+        if as_they_are && self.config.quantization == Quantization::F16 {
+            let beyond = |x: &f32| x.abs() > half::f16::MAX.to_f32();
+            if let Some(at) = vector.iter().position(beyond) {
+                return Err(Error::BeyondHalf {
+                    at,
+                    value: vector[at],
+                });
+            }
+        }
+        Ok(length)
+    }
+
+    /// Checks a query and brings it to the form in which vectors are stored.
+    pub(crate) fn admit(&self, query: &[f32]) -> Result<Vector> {
+        Ok(self.stored(query, self.check(query)?))
+    }
+
+    /// Checks a vector and brings it to the form in which it is stored.
+    pub(crate) fn admit_row(&self, vector: &[f32]) -> Result<Vector> {
+        Ok(self.stored(vector, self.check_row(vector)?))
+    }
+
+    fn stored(&self, vector: &[f32], length: f64) -> Vector {
+        match self.config.metric {
             Metric::Cosine => {
                 let inverse = 1.0 / length;
                 let scaled = vector.iter().map(|x| (f64::from(*x) * inverse) as f32);
@@ -153,7 +177,7 @@ impl Index {
             }
             Metric::Hamming => Vector::above_zero(vector),
             Metric::Dot | Metric::L2 => Vector::Floats(vector.into()),
-        })
+        }
     }
 
     /// Checks bits as bytes hold them.

@@ -1,6 +1,6 @@
 //! What cannot be stored or asked is told, and changes nothing.
 
-use ruvector::{Error, Filter, Index, Metric};
+use ruvector::{Error, Filter, Index, Metric, Quantization};
 use serde_json::{Value, json};
 
 #[test]
@@ -67,6 +67,27 @@ fn vectors_whose_squares_would_overflow_are_refused() {
     // Under cosine only the direction counts.
     let index = Index::builder(2).build().unwrap();
     index.upsert(1, &[1e30, 1e30], Value::Null).unwrap();
+}
+
+#[test]
+fn sixteen_bit_codes_refuse_what_they_cannot_hold() {
+    for metric in [Metric::L2, Metric::Dot] {
+        let halves = Index::builder(2)
+            .metric(metric)
+            .quantization(Quantization::F16);
+        let index = halves.build().unwrap();
+        let one = index.upsert(1, &[0.0, -65_536.0], Value::Null);
+        assert!(matches!(one, Err(Error::BeyondHalf { at: 1, .. })));
+        let batch = index.upsert_batch(&[1, 2], &[0.0, 1.0, 1e6, 0.0], Vec::new());
+        assert!(matches!(batch, Err(Error::BeyondHalf { at: 0, .. })));
+        assert!(index.is_empty());
+        index.upsert(1, &[0.0, 65_504.0], Value::Null).unwrap();
+        // A query is not coded.
+        assert_eq!(index.search(&[0.0, 1e6], 1).run().unwrap()[0].id, 1);
+    }
+    let cosine = Index::builder(2).quantization(Quantization::F16);
+    let cosine = cosine.build().unwrap();
+    cosine.upsert(1, &[1e6, 1e6], Value::Null).unwrap();
 }
 
 #[test]
