@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use agentdb::list::List;
 use agentdb::{Context, Document, Field, ReplicaId, Schema, Stamp};
 use serde_json::{Value, json};
 
@@ -88,5 +89,27 @@ pub fn overwrites(count: u64, print: &dyn Fn(Value)) -> Result<(), Failure> {
         json!({"what": "overwrites", "engine": "edgeweave-agentdb", "count": count, "seconds": seconds,
         "bytes": document.encode().len(), "bytes_after_1000": after_a_thousand}),
     );
+    Ok(())
+}
+
+/// A text that is typed and deleted again and again: what the names of its deleted letters cost.
+pub fn tombstones(print: &dyn Fn(Value)) -> Result<(), Failure> {
+    const LETTERS: usize = 200;
+    let text = "the quick brown fox jumps over the lazy dog; ".repeat(5);
+    let text: String = text.chars().take(LETTERS).collect();
+    let mut list = List::new(ReplicaId::new(1));
+    let mut rows = Vec::new();
+    for round in 1..=5_000_usize {
+        list.insert(0, &text)?;
+        list.delete(0, LETTERS)?;
+        if [50, 500, 5_000].contains(&round) {
+            rows.push((round * LETTERS, list.encode()?.len()));
+        }
+    }
+    for (letters, bytes) in rows {
+        print(
+            json!({"what": "deleted letters of an empty list", "letters": letters, "runs": letters / LETTERS, "bytes": bytes}),
+        );
+    }
     Ok(())
 }
