@@ -92,24 +92,34 @@ pub fn overwrites(count: u64, print: &dyn Fn(Value)) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A text that is typed and deleted again and again: what the names of its deleted letters cost.
+/// A note of about 2,000 letters in which a random stretch is replaced again and again: what the names of its deleted
+/// letters cost.
 pub fn tombstones(print: &dyn Fn(Value)) -> Result<(), Failure> {
-    const LETTERS: usize = 200;
-    let text = "the quick brown fox jumps over the lazy dog; ".repeat(5);
-    let text: String = text.chars().take(LETTERS).collect();
+    let mut random = fastrand::Rng::with_seed(1);
+    let mut word = |letters: usize| -> String {
+        std::iter::repeat_with(|| random.lowercase())
+            .take(letters)
+            .collect()
+    };
     let mut list = List::new(ReplicaId::new(1));
-    let mut rows = Vec::new();
-    for round in 1..=5_000_usize {
-        list.insert(0, &text)?;
-        list.delete(0, LETTERS)?;
-        if [50, 500, 5_000].contains(&round) {
-            rows.push((round * LETTERS, list.encode()?.len()));
+    list.insert(0, &word(2_000))?;
+    let mut random = fastrand::Rng::with_seed(2);
+    let mut typed = 2_000;
+    for edit in 1..=100_000_usize {
+        let deleted = random.usize(1..=40).min(list.len());
+        let position = random.usize(..=list.len() - deleted);
+        list.delete(position, deleted)?;
+        let inserted = random.usize(1..=40);
+        list.insert(position, &word(inserted))?;
+        typed += inserted;
+        if [1_000, 10_000, 100_000].contains(&edit) {
+            let mut fresh = List::new(ReplicaId::new(1));
+            fresh.insert(0, &list.text())?;
+            print(
+                json!({"what": "a note with deleted letters", "edits": edit, "letters": list.len(), "deleted": typed - list.len(),
+                "bytes": list.encode()?.len(), "bytes_of_its_text_alone": fresh.encode()?.len()}),
+            );
         }
-    }
-    for (letters, bytes) in rows {
-        print(
-            json!({"what": "deleted letters of an empty list", "letters": letters, "runs": letters / LETTERS, "bytes": bytes}),
-        );
     }
     Ok(())
 }

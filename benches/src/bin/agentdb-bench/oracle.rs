@@ -45,6 +45,7 @@ impl Both {
                     .expect("a counter");
             }
         }
+        self.peer.commit();
     }
 
     fn merge(&mut self, document: &Document, peer: &AutoCommit) {
