@@ -76,9 +76,15 @@ pub struct AgentDb {
     handles: Handles,
 }
 
+/// Two readers beside the writer, so that a look-up waits neither for a commit nor for a long query.
+struct Readers {
+    lookups: Mutex<Box<dyn Rows>>,
+    scans: Mutex<Box<dyn Rows>>,
+}
+
 struct Inner {
-    /// Before the writer, so that it is closed first: the last one to close a SQLite file empties its log.
-    reader: Option<Mutex<Box<dyn Rows>>>,
+    /// Before the writer, so that they are closed first: the last one to close a SQLite file empties its log.
+    readers: Option<Readers>,
     shared: Shared,
     schemas: BTreeMap<String, Schema>,
     options: Options,
@@ -234,21 +240,23 @@ impl AgentDb {
         Ok(())
     }
 
-    /// Reads what was committed: one state of it.
+    /// Reads what was committed, by several statements over one state of it.
     fn rows<T>(&self, read: impl FnOnce(&dyn Rows) -> Result<T>) -> Result<T> {
-        match &self.inner.reader {
-            Some(reader) => {
-                let reader: MutexGuard<'_, _> =
-                    reader.lock().unwrap_or_else(PoisonError::into_inner);
-                reader.start()?;
-                let result = read(&**reader);
-                reader.end();
-                result
-            }
-            None => {
-                let writer = self.inner.shared.lock();
-                read(&*writer.storage)
-            }
+        let Some(readers) = &self.inner.readers else {
+            return self.lookup(read);
+        };
+        let reader = held(&readers.scans);
+        reader.start()?;
+        let result = read(&**reader);
+        reader.end();
+        result
+    }
+
+    /// Reads what was committed, by one statement, which is quick.
+    fn lookup<T>(&self, read: impl FnOnce(&dyn Rows) -> Result<T>) -> Result<T> {
+        match &self.inner.readers {
+            Some(readers) => read(&**held(&readers.lookups)),
+            None => read(&*self.inner.shared.lock().storage),
         }
     }
 
@@ -274,6 +282,11 @@ impl AgentDb {
     }
 }
 
+/// A reader that another thread panicked with has begun nothing that lasts.
+fn held(reader: &Mutex<Box<dyn Rows>>) -> MutexGuard<'_, Box<dyn Rows>> {
+    reader.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn check_id(id: &str) -> Result<()> {
     if id.len() > ID_BYTES_MAX {
         return Err(Error::Limit {
@@ -286,24 +299,25 @@ fn check_id(id: &str) -> Result<()> {
 }
 
 pub(crate) fn decode(id: &str, bytes: &[u8]) -> Result<Document> {
-    Document::decode_stored(bytes).map_err(|cause| Error::Damaged {
-        agent: id.to_owned(),
-        cause: cause.to_string(),
-    })
+    Document::decode_stored(bytes).map_err(damaged(id))
 }
 
 fn parse(id: &str, text: &str) -> Result<Value> {
-    serde_json::from_str(text).map_err(|cause| Error::Damaged {
-        agent: id.to_owned(),
-        cause: cause.to_string(),
-    })
+    serde_json::from_str(text).map_err(damaged(id))
 }
 
+fn damaged<E: std::fmt::Display>(id: &str) -> impl FnOnce(E) -> Error + '_ {
+    |cause| Error::Damaged {
+        agent: id.to_owned(),
+        cause: cause.to_string(),
+    }
+}
+
+/// What is read is the JSON and the context; the leaves are left alone.
 fn agent(row: DocumentRow) -> Result<Agent> {
-    let document = decode(&row.id, &row.crdt)?;
     Ok(Agent {
         state: parse(&row.id, &row.state)?,
-        clock: document.context().clone(),
+        clock: Document::decode_context(&row.crdt).map_err(damaged(&row.id))?,
         version: row.version,
         at: row.at,
         id: row.id,

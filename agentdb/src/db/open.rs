@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use super::writer::{CLOCK, Shared, Writer};
-use super::{AgentDb, Inner, Options};
+use super::{AgentDb, Inner, Options, Readers};
 use crate::causal::{Clock, ReplicaId, Stamp};
 use crate::error::Result;
 use crate::event::Sequence;
@@ -72,13 +72,19 @@ impl AgentDb {
         };
         let clock = Clock::new(stamp, options.clock_ahead_max);
         let last = storage.last()?;
-        let reader = storage.reader()?.map(Mutex::new);
+        let readers = match (storage.reader()?, storage.reader()?) {
+            (Some(lookups), Some(scans)) => Some(Readers {
+                lookups: Mutex::new(lookups),
+                scans: Mutex::new(scans),
+            }),
+            _ => None,
+        };
         let writer = Writer::new(storage, replica, clock, last);
         let schemas = options.schemas.iter().cloned();
         Ok(Self {
             inner: Arc::new(Inner {
                 shared: Shared::new(writer, options.durability),
-                reader,
+                readers,
                 schemas: schemas
                     .map(|schema| (schema.name().to_owned(), schema))
                     .collect(),

@@ -13,7 +13,9 @@ impl AgentDb {
     /// # Errors
     /// [`Error::Store`](crate::Error::Store), [`Error::Damaged`](crate::Error::Damaged).
     pub fn get(&self, id: &str) -> Result<Option<Agent>> {
-        self.rows(|rows| rows.document(id))?.map(agent).transpose()
+        self.lookup(|rows| rows.document(id))?
+            .map(agent)
+            .transpose()
     }
 
     /// The documents of a schema that satisfy a query such as `battery < 20 && status != 'charging'`, by
@@ -57,12 +59,11 @@ impl AgentDb {
     /// # Errors
     /// [`Error::Store`](crate::Error::Store), [`Error::Damaged`](crate::Error::Damaged).
     pub fn document(&self, id: &str) -> Result<Option<Document>> {
-        let row = self.rows(|rows| rows.document(id))?;
+        let row = self.lookup(|rows| rows.document(id))?;
         row.map(|row| {
             let mut document = decode(id, &row.crdt)?;
             // Stamps that this device's clock made before it was set right are told to be wrong.
-            let now = self.inner.shared.lock().now;
-            if now.as_millis() != i64::MIN {
+            if let Some(now) = self.inner.shared.now() {
                 document.mark_after(now.after(self.inner.options.clock_ahead_max));
             }
             Ok(document)
@@ -160,7 +161,7 @@ impl AgentDb {
     /// # Errors
     /// [`Error::Store`](crate::Error::Store).
     pub fn backlog(&self, priority: Priority) -> Result<Backlog> {
-        self.rows(|rows| rows.backlog(priority))
+        self.lookup(|rows| rows.backlog(priority))
     }
 
     /// The last event's place; 0 without any.
@@ -168,7 +169,7 @@ impl AgentDb {
     /// # Errors
     /// [`Error::Store`](crate::Error::Store).
     pub fn last_event(&self) -> Result<Sequence> {
-        self.rows(|rows| rows.last())
+        self.lookup(|rows| rows.last())
             .map(|last| Sequence::new(last.event))
     }
 
@@ -177,7 +178,7 @@ impl AgentDb {
     /// # Errors
     /// [`Error::Store`](crate::Error::Store).
     pub fn get_record(&self, namespace: &str, key: &str) -> Result<Option<Vec<u8>>> {
-        self.rows(|rows| rows.record(namespace, key))
+        self.lookup(|rows| rows.record(namespace, key))
     }
 
     /// Up to `limit` records of a namespace above `after`, by key.

@@ -4,6 +4,7 @@
 //! [`Durability::Group`] the batches of several handles are then kept by one commit of the backend: whoever
 //! finds that all handles wait, or has waited for the window, does it for all.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::options::Durability;
@@ -17,6 +18,14 @@ use crate::time::Timestamp;
 const LEASE_MILLIS: i64 = 1_000;
 pub(super) const CLOCK: &str = "clock";
 
+/// How far the writer is: readers ask without waiting for it.
+struct Progress {
+    /// The latest time that a transaction began at.
+    now: AtomicI64,
+    /// The last change that is on disk.
+    durable: AtomicI64,
+}
+
 /// What is written by one at a time.
 pub(super) struct Writer {
     pub(super) storage: Box<dyn Storage>,
@@ -24,8 +33,6 @@ pub(super) struct Writer {
     pub(super) clock: Clock,
     /// Up to where the clock was persisted.
     pub(super) lease: i64,
-    /// The latest time that a transaction began at.
-    pub(super) now: Timestamp,
     pub(super) last: Last,
     pub(super) watchers: Watchers,
     /// Whether batches were applied and not committed.
@@ -36,8 +43,7 @@ pub(super) struct Writer {
     members: usize,
     /// What becomes of them.
     outcome: Outcome,
-    /// The last change that is on disk.
-    durable: i64,
+    progress: Arc<Progress>,
     /// Why nothing is written any more.
     poison: Option<String>,
 }
@@ -54,14 +60,16 @@ impl Writer {
             replica,
             clock,
             lease: clock.last().millis,
-            now: Timestamp::from_millis(i64::MIN),
             last,
             watchers: Watchers::default(),
             open: false,
             opened: Timestamp::default(),
             members: 0,
             outcome: Outcome::default(),
-            durable: last.changed,
+            progress: Arc::new(Progress {
+                now: AtomicI64::new(i64::MIN),
+                durable: AtomicI64::new(last.changed),
+            }),
             poison: None,
         }
     }
@@ -83,7 +91,9 @@ impl Writer {
             self.last = self.storage.last()?;
             self.opened = now;
         }
-        self.now = self.now.max(now);
+        self.progress
+            .now
+            .fetch_max(now.as_millis(), Ordering::Relaxed);
         Ok(())
     }
 
@@ -127,7 +137,8 @@ impl Writer {
             Ok(()) => {
                 self.close(None);
                 if sync == Sync::Disk {
-                    self.durable = self.last.changed;
+                    let durable = self.last.changed;
+                    self.progress.durable.store(durable, Ordering::Release);
                 }
                 self.watchers.tell();
                 Ok(())
@@ -169,6 +180,7 @@ type Outcome = Arc<OnceLock<Option<String>>>;
 /// The writer, shared by all handles.
 pub(super) struct Shared {
     writer: Mutex<Writer>,
+    progress: Arc<Progress>,
     kept: Condvar,
     durability: Durability,
 }
@@ -176,6 +188,7 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn new(writer: Writer, durability: Durability) -> Self {
         Self {
+            progress: writer.progress.clone(),
             writer: Mutex::new(writer),
             kept: Condvar::new(),
             durability,
@@ -259,15 +272,20 @@ impl Shared {
         let mut writer = self.lock();
         writer.check()?;
         let kept = writer.keep(Sync::Disk);
-        let durable = writer.durable;
         drop(writer);
         self.kept.notify_all();
-        kept.map(|()| durable)
+        kept.map(|()| self.durable())
     }
 
     /// The last change that is on disk.
     pub(super) fn durable(&self) -> i64 {
-        self.lock().durable
+        self.progress.durable.load(Ordering::Acquire)
+    }
+
+    /// The latest time that a transaction began at; none before the first.
+    pub(super) fn now(&self) -> Option<Timestamp> {
+        let now = self.progress.now.load(Ordering::Relaxed);
+        (now != i64::MIN).then_some(Timestamp::from_millis(now))
     }
 }
 

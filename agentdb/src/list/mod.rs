@@ -19,10 +19,20 @@
 //! checksum: the frame that carries it has one. [`List::encode`] has its own.
 //!
 //! # Limits
-//! A list takes [`LETTERS_MAX`] letters in its life, deleted ones included: a deleted letter keeps its name
-//! for ever, as a neighbour of letters yet to come. Deleted letters that stand together cost a few bytes as one
-//! run, and their text neither travels nor is encoded. A replica number belongs to one copy for ever, as
-//! everywhere in this crate.
+//! A list takes [`LETTERS_MAX`] letters in its life, deleted ones included. A replica number belongs to one copy
+//! for ever, as everywhere in this crate.
+//!
+//! # Deleted letters
+//! A deleted letter keeps its name for ever: letters that somebody types beside it name it as a neighbour. That
+//! all copies know of the deletion is not enough to forget it. Let a `t` between `a` and `b` be deleted everywhere
+//! and forgotten by one copy. There an `x` is typed between `a` and `b`, elsewhere a `y` between `a` and `t`, and
+//! which of them comes first hangs on where `t` stood: the copies differ. All copies, also those that are away
+//! and those that nobody knows, would have to forget at one point of the history. A store whose devices write
+//! without a link for days, and that anybody may join, has no such point.
+//!
+//! So the cost is kept small: the text of deleted letters neither travels nor is encoded, and letters that were
+//! deleted together are one run of a few bytes however long, before packing. `agentdb-bench --only document`
+//! measures it. Who writes and empties one text for ever takes a new document from time to time.
 //!
 //! # Example
 //! ```

@@ -98,3 +98,36 @@ fn records_are_read_by_key_within_their_namespace_and_removed_by_range() {
     assert_eq!(keys("", 1), ["a/3"]);
     assert_eq!(db.scan_records("other", "", 10).unwrap().len(), 1);
 }
+
+#[test]
+fn reads_do_not_wait_for_a_transaction_that_is_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut db = AgentDb::open(folder.path().join("state.db"), options(1)).unwrap();
+    let set = |db: &mut AgentDb, time, battery: i64| {
+        let mut tx = db.begin(at(time)).unwrap();
+        let mut agent = tx.agent("robot", "R1").unwrap();
+        agent.set("battery", battery).unwrap();
+        tx.commit().unwrap();
+    };
+    set(&mut db, 1, 17);
+    let durable = db.durable();
+    let reader = db.clone();
+    let mut tx = db.begin(at(2)).unwrap();
+    let mut agent = tx.agent("robot", "R1").unwrap();
+    agent.set("battery", 16).unwrap();
+
+    // The transaction is this thread's: to wait for it would be to wait for ever.
+    let battery = |agent: &agentdb::Agent| agent.state["battery"].as_i64();
+    let read = reader.get("R1").unwrap().unwrap();
+    assert_eq!(battery(&read), Some(17));
+    let document = reader.document("R1").unwrap().unwrap();
+    assert_eq!(*document.context(), read.clock);
+    assert!(reader.conflicts("R1").unwrap().is_empty());
+    assert_eq!(reader.durable(), durable);
+    let found = reader.query("robot", "battery > 16").unwrap();
+    assert_eq!(found.iter().map(battery).collect::<Vec<_>>(), [Some(17)]);
+    assert!(reader.get_record("journal", "a").unwrap().is_none());
+    drop((tx, reader));
+    set(&mut db, 3, 15);
+    assert_eq!(battery(&db.get("R1").unwrap().unwrap()), Some(15));
+}

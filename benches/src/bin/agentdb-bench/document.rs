@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use agentdb::list::List;
 use agentdb::{Context, Document, Field, ReplicaId, Schema, Stamp};
 use serde_json::{Value, json};
 
@@ -88,5 +89,37 @@ pub fn overwrites(count: u64, print: &dyn Fn(Value)) -> Result<(), Failure> {
         json!({"what": "overwrites", "engine": "edgeweave-agentdb", "count": count, "seconds": seconds,
         "bytes": document.encode().len(), "bytes_after_1000": after_a_thousand}),
     );
+    Ok(())
+}
+
+/// A note of about 2,000 letters in which a random stretch is replaced again and again: what the names of its deleted
+/// letters cost.
+pub fn tombstones(print: &dyn Fn(Value)) -> Result<(), Failure> {
+    let mut random = fastrand::Rng::with_seed(1);
+    let mut word = |letters: usize| -> String {
+        std::iter::repeat_with(|| random.lowercase())
+            .take(letters)
+            .collect()
+    };
+    let mut list = List::new(ReplicaId::new(1));
+    list.insert(0, &word(2_000))?;
+    let mut random = fastrand::Rng::with_seed(2);
+    let mut typed = 2_000;
+    for edit in 1..=100_000_usize {
+        let deleted = random.usize(1..=40).min(list.len());
+        let position = random.usize(..=list.len() - deleted);
+        list.delete(position, deleted)?;
+        let inserted = random.usize(1..=40);
+        list.insert(position, &word(inserted))?;
+        typed += inserted;
+        if [1_000, 10_000, 100_000].contains(&edit) {
+            let mut fresh = List::new(ReplicaId::new(1));
+            fresh.insert(0, &list.text())?;
+            print(
+                json!({"what": "a note with deleted letters", "edits": edit, "letters": list.len(), "deleted": typed - list.len(),
+                "bytes": list.encode()?.len(), "bytes_of_its_text_alone": fresh.encode()?.len()}),
+            );
+        }
+    }
     Ok(())
 }

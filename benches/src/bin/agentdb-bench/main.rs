@@ -8,6 +8,8 @@
 mod commits;
 mod document;
 mod memory;
+#[cfg(all(test, feature = "crdt"))]
+mod oracle;
 #[cfg(feature = "crdt")]
 mod peers;
 mod reads;
@@ -93,6 +95,7 @@ fn run(args: &Args) -> Result<(), Failure> {
     }
     if wanted("document") {
         document::delta(&print)?;
+        document::tombstones(&print)?;
     }
     if wanted("overwrites") {
         document::overwrites(args.overwrites, &print)?;

@@ -3,6 +3,7 @@
 use automerge::transaction::Transactable;
 use automerge::{ActorId, AutoCommit, ChangeHash, ObjId, ObjType, ROOT, ReadDoc};
 
+use crate::plan::Author;
 use crate::replay::{Edit, Failure, Replica};
 
 pub struct Automerge {
@@ -10,20 +11,29 @@ pub struct Automerge {
     text: ObjId,
 }
 
+fn actor(author: Author) -> ActorId {
+    let bytes = author.to_be_bytes();
+    let used = bytes.iter().position(|byte| *byte != 0).unwrap_or(0);
+    ActorId::from(&bytes[used..])
+}
+
 impl<'t> Replica<'t> for Automerge {
     const NAME: &'static str = "automerge";
     type Version = Vec<ChangeHash>;
 
-    fn create(index: usize) -> Result<Self, Failure> {
+    fn create(_index: usize, author: Author) -> Result<Self, Failure> {
         // All replicas begin with the same change, which makes the text.
         let mut doc = AutoCommit::new().with_actor(ActorId::from([0_u8].as_slice()));
         let options = automerge::transaction::CommitOptions::default().with_time(0);
         let text = doc.put_object(ROOT, "t", ObjType::Text)?;
         doc.commit_with(options);
-        let actor = (index as u32 + 1).to_be_bytes();
-        let used = actor.iter().position(|byte| *byte != 0).unwrap_or(0);
-        doc.set_actor(ActorId::from(&actor[used..]));
+        doc.set_actor(actor(author));
         Ok(Self { doc, text })
+    }
+
+    fn write_as(&mut self, author: Author) -> Result<(), Failure> {
+        self.doc.set_actor(actor(author));
+        Ok(())
     }
 
     fn edit(&mut self, edit: Edit<'t>) -> Result<(), Failure> {

@@ -5,15 +5,20 @@ use std::collections::{BTreeMap, VecDeque};
 use agentdb::ReplicaId;
 use agentdb::list::{List, Merged, Version};
 
-use crate::plan::{Plan, Step};
+use crate::plan::{Author, Plan, Step};
 use crate::replay::{Edit, Failure, Replica};
 
 impl<'t> Replica<'t> for List {
     const NAME: &'static str = "edgeweave";
     type Version = Version;
 
-    fn create(index: usize) -> Result<Self, Failure> {
-        Ok(Self::new(ReplicaId::new(index as u64 + 1)))
+    fn create(_index: usize, author: Author) -> Result<Self, Failure> {
+        Ok(Self::new(ReplicaId::new(u64::from(author))))
+    }
+
+    fn write_as(&mut self, author: Author) -> Result<(), Failure> {
+        Self::write_as(self, ReplicaId::new(u64::from(author)));
+        Ok(())
     }
 
     fn edit(&mut self, edit: Edit<'t>) -> Result<(), Failure> {
@@ -93,7 +98,7 @@ pub fn with_utf16<'t>(
     let mut lists = Vec::with_capacity(plan.replicas);
     let mut widths: Vec<Widths> = Vec::with_capacity(plan.replicas);
     for index in 0..plan.replicas {
-        lists.push(List::create(index)?);
+        lists.push(List::create(index, plan.first_author(index))?);
         widths.push(Widths::default());
     }
     let mut mail: BTreeMap<(usize, usize), VecDeque<Vec<u8>>> = BTreeMap::new();
@@ -101,6 +106,7 @@ pub fn with_utf16<'t>(
         match *step {
             Step::Edit { replica, txn } => {
                 let list = &mut lists[replica];
+                Replica::write_as(list, plan.author(txn))?;
                 for edit in &mut edits[txn] {
                     widths[replica].place(list, edit)?;
                     Replica::edit(list, *edit)?;

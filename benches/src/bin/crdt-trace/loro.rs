@@ -2,6 +2,7 @@
 
 use loro::{ExportMode, LoroDoc, LoroText, VersionVector};
 
+use crate::plan::Author;
 use crate::replay::{Edit, Failure, Replica};
 
 pub struct Loro {
@@ -13,11 +14,17 @@ impl<'t> Replica<'t> for Loro {
     const NAME: &'static str = "loro";
     type Version = VersionVector;
 
-    fn create(index: usize) -> Result<Self, Failure> {
+    fn create(_index: usize, author: Author) -> Result<Self, Failure> {
         let doc = LoroDoc::new();
-        doc.set_peer_id(index as u64 + 1)?;
+        doc.set_peer_id(u64::from(author))?;
         let text = doc.get_text("t");
         Ok(Self { doc, text })
+    }
+
+    fn write_as(&mut self, author: Author) -> Result<(), Failure> {
+        self.doc.commit();
+        self.doc.set_peer_id(u64::from(author))?;
+        Ok(())
     }
 
     fn edit(&mut self, edit: Edit<'t>) -> Result<(), Failure> {

@@ -10,6 +10,8 @@ mod list;
 mod loro;
 mod plan;
 mod replay;
+#[cfg(test)]
+mod tests;
 mod trace;
 mod yrs;
 

@@ -3,8 +3,13 @@
 //! Each agent is a replica. Where an agent's transaction does not follow from its one before (it edited an
 //! older state again), the agent gets one more replica for that branch. A replica then only ever gains, and
 //! is at each of its transactions exactly at the merge of the parents.
+//!
+//! Concurrent insertions at one place are ordered by who made them: by agent, and those of one agent (on
+//! branches of its own) by which it made first. So each run of an agent's transactions on one replica has an
+//! author of its own, and authors are numbered in that order. It is the order of diamond-types, which
+//! made the `endContent` of the published traces, where its agents' names sort as the trace numbers them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use crate::trace::{Trace, TraceError};
@@ -25,7 +30,13 @@ pub enum Step {
 pub struct Plan {
     pub replicas: usize,
     pub steps: Vec<Step>,
+    authors: Vec<Author>,
+    /// By replica: its first author.
+    first_authors: Vec<Author>,
 }
+
+/// Who inserts: the lower number comes first where two insert at one place concurrently. From 1, no gaps.
+pub type Author = u32;
 
 /// What a transaction comes after: of each replica how many transactions, itself included.
 struct Past {
@@ -50,6 +61,7 @@ impl Plan {
         // After which transaction which replicas are sent to, and before which from whom is merged.
         let mut sends: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         let mut merges: Vec<Vec<usize>> = Vec::with_capacity(trace.txns.len());
+        let mut runs = Runs::new(trace);
         for (at, txn) in trace.txns.iter().enumerate() {
             let replica = chains.replica_for(txn.agent(), txn.parents(), &pasts);
             if chains.heads.len() > REPLICAS_MAX {
@@ -71,6 +83,7 @@ impl Plan {
                 others = Rc::new(join(&others, past));
             }
             merges.push(from);
+            runs.push(txn.agent(), replica);
             chains.known[replica] = Rc::clone(&others);
             let own = chains.heads[replica] + 1;
             chains.heads[replica] = own;
@@ -125,7 +138,72 @@ impl Plan {
                 to: other,
             });
         }
-        Ok(Self { replicas, steps })
+        let (authors, first_authors) = runs.numbered(&chains.of_agent, replicas);
+        Ok(Self {
+            replicas,
+            steps,
+            authors,
+            first_authors,
+        })
+    }
+
+    /// Who makes the edits of a transaction.
+    pub fn author(&self, txn: usize) -> Author {
+        self.authors[txn]
+    }
+
+    /// Who makes the first edits of a replica.
+    pub fn first_author(&self, replica: usize) -> Author {
+        self.first_authors[replica]
+    }
+}
+
+/// Runs of transactions that an agent made on one replica.
+struct Runs {
+    /// By agent: where it was last, and its how-manieth run that was.
+    last: Vec<Option<(usize, usize)>>,
+    /// By transaction: its agent, replica and run.
+    of_txn: Vec<(usize, usize, usize)>,
+}
+
+impl Runs {
+    fn new(trace: &Trace) -> Self {
+        Self {
+            last: vec![None; trace.agents],
+            of_txn: Vec::with_capacity(trace.txns.len()),
+        }
+    }
+
+    fn push(&mut self, agent: usize, replica: usize) {
+        let run = match self.last[agent] {
+            None => 0,
+            Some((same, run)) if same == replica => run,
+            Some((_, run)) => run + 1,
+        };
+        self.last[agent] = Some((replica, run));
+        self.of_txn.push((agent, replica, run));
+    }
+
+    /// The authors of all transactions, and the first of each replica.
+    fn numbered(&self, of_agent: &[Vec<usize>], replicas: usize) -> (Vec<Author>, Vec<Author>) {
+        // An agent that never edits has a replica too.
+        let silent = (0..of_agent.len()).filter(|agent| self.last[*agent].is_none());
+        let runs = self.of_txn.iter().map(|(agent, _, run)| (*agent, *run));
+        let sorted: BTreeSet<(usize, usize)> = runs.chain(silent.map(|agent| (agent, 0))).collect();
+        let numbers: BTreeMap<(usize, usize), Author> = sorted.into_iter().zip(1..).collect();
+        let mut first_authors = vec![0; replicas];
+        for (agent, replicas) in of_agent.iter().enumerate() {
+            first_authors[replicas[0]] = numbers[&(agent, 0)];
+        }
+        let mut authors = Vec::with_capacity(self.of_txn.len());
+        for (agent, replica, run) in &self.of_txn {
+            let author = numbers[&(*agent, *run)];
+            if first_authors[*replica] == 0 {
+                first_authors[*replica] = author;
+            }
+            authors.push(author);
+        }
+        (authors, first_authors)
     }
 }
 

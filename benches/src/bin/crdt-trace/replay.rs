@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use crate::plan::{Plan, Step};
+use crate::plan::{Author, Plan, Step};
 use crate::trace::{Patch, Trace};
 
 /// An edit, also as engines see it that count UTF-16 units.
@@ -25,7 +25,9 @@ pub trait Replica<'t>: Sized {
     /// What a replica has seen.
     type Version: Clone + Default;
 
-    fn create(index: usize) -> Result<Self, Failure>;
+    fn create(index: usize, author: Author) -> Result<Self, Failure>;
+    /// Makes further edits those of another author; nothing where an engine gives a replica one for ever.
+    fn write_as(&mut self, author: Author) -> Result<(), Failure>;
     fn edit(&mut self, edit: Edit<'t>) -> Result<(), Failure>;
     fn version(&mut self) -> Self::Version;
     fn join(version: &mut Self::Version, other: &Self::Version);
@@ -58,8 +60,9 @@ pub fn replay<'t, R: Replica<'t>>(
 ) -> Result<Outcome, Failure> {
     let mut replicas = Vec::with_capacity(plan.replicas);
     for index in 0..plan.replicas {
-        replicas.push(R::create(index)?);
+        replicas.push(R::create(index, plan.first_author(index))?);
     }
+    let mut authors: Vec<Author> = (0..plan.replicas).map(|at| plan.first_author(at)).collect();
     let mut mail: BTreeMap<(usize, usize), Mail<R::Version>> = BTreeMap::new();
     // What the first knows that the second has seen.
     let mut known: BTreeMap<(usize, usize), R::Version> = BTreeMap::new();
@@ -68,6 +71,11 @@ pub fn replay<'t, R: Replica<'t>>(
     for step in &plan.steps {
         match *step {
             Step::Edit { replica, txn } => {
+                let author = plan.author(txn);
+                if authors[replica] != author {
+                    replicas[replica].write_as(author)?;
+                    authors[replica] = author;
+                }
                 for edit in &edits[txn] {
                     replicas[replica].edit(*edit)?;
                 }

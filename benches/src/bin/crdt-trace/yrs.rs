@@ -7,6 +7,7 @@ use yrs::block::ClientID;
 use yrs::updates::decoder::Decode;
 use yrs::{Doc, GetString, OffsetKind, ReadTxn, StateVector, Text, TextRef, Transact, Update};
 
+use crate::plan::Author;
 use crate::replay::{Edit, Failure, Replica};
 
 pub struct Yrs<'t> {
@@ -47,8 +48,8 @@ impl<'t> Replica<'t> for Yrs<'t> {
     const NAME: &'static str = "yrs";
     type Version = ();
 
-    fn create(index: usize) -> Result<Self, Failure> {
-        let mut options = yrs::Options::with_client_id(ClientID::new(index as u64 + 1));
+    fn create(index: usize, author: Author) -> Result<Self, Failure> {
+        let mut options = yrs::Options::with_client_id(ClientID::new(u64::from(author)));
         options.offset_kind = OffsetKind::Utf16;
         let doc = Doc::with_options(options);
         let text = doc.get_or_insert_text("t");
@@ -60,6 +61,10 @@ impl<'t> Replica<'t> for Yrs<'t> {
             sent: Vec::new(),
             own: index,
         })
+    }
+
+    fn write_as(&mut self, _author: Author) -> Result<(), Failure> {
+        Ok(())
     }
 
     fn edit(&mut self, edit: Edit<'t>) -> Result<(), Failure> {

@@ -5,7 +5,11 @@
 //! so a position is found in O(log n); `homes` holds the leaf of each letter, so a letter is found in O(1)
 //! and its position in O(log n).
 
+mod grow;
+mod nodes;
+
 use super::id::Id;
+use nodes::{Leaf, Node, Span};
 
 /// Spans in a leaf.
 const LEAF: usize = 32;
@@ -15,126 +19,6 @@ const FAN: usize = 16;
 const SPAN: u32 = 1 << 12;
 const DELETED: u32 = 1 << 31;
 const NOWHERE: u32 = u32::MAX;
-
-#[derive(Clone, Copy, Debug)]
-struct Span {
-    id: Id,
-    /// The number of letters, and the bit `DELETED`.
-    bits: u32,
-}
-
-impl Span {
-    const NONE: Self = Self::new(Id::NONE, 0, false);
-
-    const fn new(id: Id, len: u32, deleted: bool) -> Self {
-        Self {
-            id,
-            bits: if deleted { len | DELETED } else { len },
-        }
-    }
-
-    const fn len(self) -> u32 {
-        self.bits & !DELETED
-    }
-
-    const fn deleted(self) -> bool {
-        self.bits & DELETED != 0
-    }
-
-    const fn visible(self) -> u32 {
-        if self.deleted() { 0 } else { self.bits }
-    }
-
-    /// The offset of a letter, where it is of this span.
-    fn offset(self, id: Id) -> Option<u32> {
-        let offset = id.number.wrapping_sub(self.id.number);
-        (self.id.replica == id.replica && offset < self.len()).then_some(offset)
-    }
-
-    fn split(self, at: u32) -> (Self, Self) {
-        let deleted = self.deleted();
-        (
-            Self::new(self.id, at, deleted),
-            Self::new(self.id.plus(at), self.len() - at, deleted),
-        )
-    }
-
-    /// Whether the other may be appended.
-    fn takes(self, other: Self) -> bool {
-        self.id.plus(self.len()) == other.id
-            && self.deleted() == other.deleted()
-            && self.len() + other.len() <= SPAN
-    }
-}
-
-#[derive(Clone, Debug)]
-struct Leaf {
-    spans: [Span; LEAF],
-    len: usize,
-    parent: u32,
-    next: u32,
-}
-
-impl Leaf {
-    const EMPTY: Self = Self {
-        spans: [Span::NONE; LEAF],
-        len: 0,
-        parent: 0,
-        next: NOWHERE,
-    };
-
-    fn spans(&self) -> &[Span] {
-        &self.spans[..self.len]
-    }
-
-    fn insert(&mut self, at: usize, span: Span) {
-        self.spans.copy_within(at..self.len, at + 1);
-        self.spans[at] = span;
-        self.len += 1;
-    }
-
-    fn remove(&mut self, at: usize) {
-        self.spans.copy_within(at + 1..self.len, at);
-        self.len -= 1;
-    }
-}
-
-#[derive(Clone, Debug)]
-struct Node {
-    children: [u32; FAN],
-    visible: [u32; FAN],
-    len: usize,
-    parent: u32,
-    /// 0 where the children are leaves.
-    level: u32,
-}
-
-impl Node {
-    const EMPTY: Self = Self {
-        children: [NOWHERE; FAN],
-        visible: [0; FAN],
-        len: 0,
-        parent: NOWHERE,
-        level: 0,
-    };
-
-    fn slot(&self, child: u32) -> usize {
-        let found = self.children[..self.len].iter().position(|c| *c == child);
-        found.unwrap_or_default()
-    }
-
-    fn insert(&mut self, at: usize, child: u32, visible: u32) {
-        self.children.copy_within(at..self.len, at + 1);
-        self.visible.copy_within(at..self.len, at + 1);
-        self.children[at] = child;
-        self.visible[at] = visible;
-        self.len += 1;
-    }
-
-    fn sum(&self) -> u32 {
-        self.visible[..self.len].iter().sum()
-    }
-}
 
 /// A place between two letters: before the letter `offset` of span `slot` of a leaf. `offset` may be the
 /// span's length and `slot` the number of spans.
@@ -413,101 +297,6 @@ impl Tree {
             change(&mut node.visible[slot]);
             child = parent;
             parent = node.parent;
-        }
-    }
-
-    /// The same place, in a leaf that has room for two more spans.
-    fn with_room(&mut self, place: Place) -> Place {
-        if self.leaves[place.leaf as usize].len + 2 <= LEAF {
-            return place;
-        }
-        let half = LEAF / 2;
-        let new = self.leaves.len() as u32;
-        let old = &mut self.leaves[place.leaf as usize];
-        let mut right = Leaf::EMPTY;
-        right.len = old.len - half;
-        right.spans[..right.len].copy_from_slice(&old.spans[half..old.len]);
-        right.next = old.next;
-        right.parent = old.parent;
-        old.len = half;
-        old.next = new;
-        let parent = old.parent;
-        let moved: u32 = right.spans().iter().map(|span| span.visible()).sum();
-        for slot in 0..right.len {
-            self.settle(right.spans[slot], new);
-        }
-        self.leaves.push(right);
-        self.adopt(parent, place.leaf, new, moved);
-        if place.slot >= half {
-            Place {
-                leaf: new,
-                slot: place.slot - half,
-                ..place
-            }
-        } else {
-            place
-        }
-    }
-
-    /// Gives a node a child right of another one, from which so many visible letters went to the new one.
-    fn adopt(&mut self, node: u32, left: u32, new: u32, moved: u32) {
-        let mut target = node;
-        if self.nodes[node as usize].len == FAN {
-            let right = self.split_node(node);
-            let slot = self.nodes[right as usize].children[..FAN / 2]
-                .iter()
-                .position(|child| *child == left);
-            if slot.is_some() {
-                target = right;
-            }
-        }
-        let home = &mut self.nodes[target as usize];
-        let slot = home.slot(left);
-        home.visible[slot] -= moved;
-        home.insert(slot + 1, new, moved);
-        self.set_parent(target, new);
-    }
-
-    /// Moves the right half of a full node to a new one; gives the new one.
-    fn split_node(&mut self, node: u32) -> u32 {
-        let half = FAN / 2;
-        let new = self.nodes.len() as u32;
-        let old = &mut self.nodes[node as usize];
-        let mut right = Node::EMPTY;
-        right.len = FAN - half;
-        right.children[..half].copy_from_slice(&old.children[half..]);
-        right.visible[..half].copy_from_slice(&old.visible[half..]);
-        right.parent = old.parent;
-        right.level = old.level;
-        old.len = half;
-        let (left_sum, moved, parent) = (old.sum(), right.sum(), old.parent);
-        let children = right.children;
-        self.nodes.push(right);
-        for child in &children[..half] {
-            self.set_parent(new, *child);
-        }
-        if node == self.root {
-            let root = self.nodes.len() as u32;
-            let mut top = Node::EMPTY;
-            top.level = self.height;
-            top.insert(0, node, left_sum);
-            top.insert(1, new, moved);
-            self.nodes.push(top);
-            self.nodes[node as usize].parent = root;
-            self.nodes[new as usize].parent = root;
-            self.root = root;
-            self.height += 1;
-        } else {
-            self.adopt(parent, node, new, moved);
-        }
-        new
-    }
-
-    fn set_parent(&mut self, parent: u32, child: u32) {
-        if self.nodes[parent as usize].level == 0 {
-            self.leaves[child as usize].parent = parent;
-        } else {
-            self.nodes[child as usize].parent = parent;
         }
     }
 }
