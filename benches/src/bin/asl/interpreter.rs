@@ -265,7 +265,9 @@ impl Visit<'_> {
         lane.open = None;
         self.event(&kind, details);
         let mut token = self.token.as_object().cloned().unwrap_or_default();
-        token.remove("tries");
+        for part in ["tries", "begun"] {
+            token.remove(part);
+        }
         token.insert("data".to_owned(), output);
         token.insert("vars".to_owned(), assigned.all);
         match next {
@@ -426,8 +428,19 @@ impl Visit<'_> {
         self.exit(output, assigned, next)
     }
 
+    /// A state that is tried is entered, and its first attempt begins with it, so that states that
+    /// start together show in their order. What comes of it waits in the token.
     fn enter(&mut self) -> Result<Value, Fault> {
+        self.note_entered();
+        let begun = self.begin_attempt();
         let mut token = self.token.clone();
+        token["begun"] = match begun {
+            Ok(begun) => json!({"value": begun}),
+            Err(fault) => {
+                let fault = self.note(fault);
+                json!({"error": fault.error, "cause": fault.cause})
+            }
+        };
         token["tries"] = self
             .state
             .objects("Retry")
@@ -436,12 +449,21 @@ impl Visit<'_> {
         Ok(token)
     }
 
-    /// An attempt begins: the call of a Task, the tokens of branches or iterations.
+    /// An attempt begins, the first as [`enter`](Self::enter) has begun it.
     fn begin(&mut self) -> Result<Value, Fault> {
-        let tries = self.token["tries"].as_array();
-        if tries.is_none_or(|tries| tries.iter().all(|tried| *tried == 0)) {
-            self.note_entered();
+        let begun = &self.token["begun"];
+        match (begun.get("value"), begun["error"].as_str()) {
+            (Some(value), _) => Ok(value.clone()),
+            (None, Some(error)) => Err(Fault {
+                is_said: true,
+                ..Fault::new(error, begun["cause"].as_str().unwrap_or_default())
+            }),
+            (None, None) => self.begin_attempt(),
         }
+    }
+
+    /// The call of a Task, the tokens of branches or iterations.
+    fn begin_attempt(&mut self) -> Result<Value, Fault> {
         let group = self.group();
         self.shared.history.begin(&group);
         let input = self.input()?;

@@ -164,20 +164,25 @@ fn is_code(text: &str) -> bool {
 /// A message of an error without the place, which is one in the program around the expression, and
 /// with numbers and names as the original writes them.
 fn plain(message: &str) -> String {
-    let message = match message.split_once(" @ ") {
-        Some((code, rest)) if is_code(code) => match rest.split_once(": ") {
-            Some((_, text)) => format!("{code}: {text}"),
-            None => message.to_owned(),
-        },
-        _ => message.to_owned(),
+    let mut text = message.to_owned();
+    if let Some((code, rest)) = message.split_once(" @ ")
+        && is_code(code)
+        && let Some((_, rest)) = rest.split_once(": ")
+    {
+        text = format!("{code}: {rest}");
+    }
+    if let Some((values, rest)) = text.split_once(" side of operator ")
+        && let Some((_, rest)) = rest.split_once(' ')
+    {
+        text = format!("{values} side of the operator {rest}");
+    }
+    let whole = |word: &'_ str| {
+        let digits = word.strip_suffix(".0");
+        let digits = digits.filter(|digits| digits.parse::<i64>().is_ok());
+        digits.unwrap_or(word).to_owned()
     };
-    let words = message
-        .split(' ')
-        .map(|word| match word.strip_suffix(".0") {
-            Some(whole) if whole.parse::<i64>().is_ok() => whole,
-            _ => word,
-        });
-    words.collect::<Vec<_>>().join(" ").replace('`', "\"")
+    let words: Vec<String> = text.split(' ').map(whole).collect();
+    words.join(" ").replace('`', "\"")
 }
 
 /// A call such as `hash{"a":"x","b":"MD5"}`.

@@ -299,9 +299,10 @@ impl Machine {
             number: self.states.len() + 1,
             kind,
             language,
-            distributed: fields
-                .get("ItemProcessor")
-                .is_some_and(|body| body["ProcessorConfig"]["Mode"] == "DISTRIBUTED"),
+            distributed: ["ItemProcessor", "Iterator"]
+                .into_iter()
+                .filter_map(|body| fields.get(body))
+                .any(|body| body["ProcessorConfig"]["Mode"] == "DISTRIBUTED"),
             fields: fields.clone(),
             inner,
         })

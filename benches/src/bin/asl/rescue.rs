@@ -103,6 +103,7 @@ impl Visit<'_> {
         }
         let mut token = self.token.clone();
         token["tries"][index] = Value::from(tried + 1);
+        token["begun"] = Value::Null;
         self.shared.history.lane(self.lane).retry_count += 1;
         Some(json!({"again": pause, "token": token}))
     }
