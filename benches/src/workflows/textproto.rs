@@ -184,6 +184,20 @@ impl Parser<'_> {
                 }
                 Ok(Item::Text(bytes))
             }
+            // A sign may stand apart from its number.
+            Some(b'-')
+                if self
+                    .bytes
+                    .get(self.pos + 1)
+                    .is_some_and(u8::is_ascii_whitespace) =>
+            {
+                self.pos += 1;
+                self.skip();
+                match self.value()? {
+                    Item::Word(word) => Ok(Item::Word(format!("-{word}"))),
+                    _ => Err(self.error("expected a number")),
+                }
+            }
             Some(_) => {
                 let start = self.pos;
                 let word = |byte: u8| byte.is_ascii_alphanumeric() || b"._+-".contains(&byte);

@@ -349,3 +349,29 @@ fn files_are_validated_and_the_schema_printed() {
     let schema: Value = serde_json::from_slice(&schema.stdout).unwrap();
     assert!(schema["$defs"]["TestDef"].is_object());
 }
+
+#[test]
+fn a_reader_that_leaves_early_is_no_failure() {
+    let folder = folder(&[("input.json", r#"{"value": 0.93}"#)]);
+    let sensor = examples().join("sensor.yaml");
+    let sensor = sensor.to_str().unwrap();
+    for args in [
+        vec!["schema"],
+        vec!["graph", sensor],
+        vec!["run", sensor, "--input", "input.json", "--json"],
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let child = Command::new(env!("CARGO_BIN_EXE_flowcore"))
+            .current_dir(folder.path())
+            .args(&args)
+            .stdout(writer)
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = child.wait_with_output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(code(&output), 0, "{args:?}: {told}");
+        assert!(!told.contains("panicked"), "{args:?}: {told}");
+    }
+}

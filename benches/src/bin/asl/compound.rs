@@ -80,6 +80,9 @@ impl Visit<'_> {
             "MapStateStarted",
             Some(("mapStateStartedEventDetails", details)),
         );
+        // Checked again when iterations have failed; nonsense is told before they begin.
+        self.number("ToleratedFailureCount", input)?;
+        self.number("ToleratedFailurePercentage", input)?;
         if self.state.distributed {
             let entered = self.shared.history.lane(self.lane).entered;
             let account = "arn:aws:states:us-east-1:000000000000";
@@ -88,8 +91,8 @@ impl Visit<'_> {
                 "MapRunStarted",
                 Some(("mapRunStartedEventDetails", details)),
             );
-            let apart = format!("{}/{}[", self.lane, self.state.number);
-            self.shared.history.apart.push(apart);
+            let group = self.group();
+            self.shared.history.silence(&group);
         }
         // `Parameters` is the older name of `ItemSelector`.
         let selector = fields
@@ -192,7 +195,9 @@ impl Visit<'_> {
                     self.event("MapRunSucceeded", None);
                 }
                 let kind = self.kind("Succeeded");
-                self.shared.history.aside(self.lane, &self.at, &kind, None);
+                let passed_by = self.shared.history.lane(self.lane).previous;
+                self.event(&kind, None);
+                self.shared.history.lane(self.lane).passed_by = Some(passed_by);
                 let kept = tokens.iter().filter(|token| token.get("failed").is_none());
                 kept.map(|token| token["data"].clone()).collect()
             }
@@ -235,15 +240,19 @@ impl Visit<'_> {
             .rsplit_once('/')
             .map_or("", |(parent, _)| parent)
             .to_owned();
-        // One after the other, an iteration follows the one before it; else the start of the Map.
+        // One after the other, an iteration follows the last state of the one before it; else the
+        // start of the Map.
         let mut previous = self.shared.history.lane(&parent).previous;
         let index = self.token["map"]["Index"].as_u64().unwrap_or(0);
-        if self.is_sequential() && index > 0 {
+        if self.token["sequential"] == true && index > 0 {
             let before = format!("{parent}/{}[{}]", self.state.number, index - 1);
-            previous = self.shared.history.lane(&before).previous;
+            let before = self.shared.history.lane(&before);
+            previous = before.passed_by.unwrap_or(before.previous);
         }
-        self.shared.history.lane(self.lane).previous = previous;
         let details = self.iteration_details();
+        let lane = self.shared.history.lane(self.lane);
+        lane.previous = previous;
+        lane.iteration = Some(details.clone());
         self.event(
             "MapIterationStarted",
             Some(("mapIterationStartedEventDetails", details)),
@@ -251,47 +260,24 @@ impl Visit<'_> {
         Ok(self.token.clone())
     }
 
-    /// Whether the Map runs its iterations one after the other.
-    fn is_sequential(&self) -> bool {
-        self.token["sequential"] == true
-    }
-
     fn iteration_details(&self) -> Value {
         json!({"name": self.name, "index": self.token["map"]["Index"]})
     }
 
     pub fn iterated(&mut self) -> Result<Value, Fault> {
-        let details = Some((
-            "mapIterationSucceededEventDetails",
-            self.iteration_details(),
-        ));
-        if self.is_sequential() {
-            self.shared
-                .history
-                .aside(self.lane, &self.at, "MapIterationSucceeded", details);
-        } else {
-            self.event("MapIterationSucceeded", details);
-        }
+        let details = self.iteration_details();
+        let lane = self.shared.history.lane(self.lane);
+        (lane.iteration, lane.passed_by) = (None, Some(lane.previous));
+        self.event(
+            "MapIterationSucceeded",
+            Some(("mapIterationSucceededEventDetails", details)),
+        );
         Ok(self.token.clone())
     }
 
     pub fn iteration_failed(&mut self, error: &Value) -> Result<Value, Fault> {
         let fault = fault_of(error);
-        let failed_at = self.shared.history.failed_at;
-        self.shared.history.lane(self.lane).previous = failed_at;
-        if fault.error != "States.Runtime" {
-            let details = Some(("mapIterationFailedEventDetails", self.iteration_details()));
-            self.shared
-                .history
-                .aside(self.lane, &self.at, "MapIterationFailed", details);
-        }
-        let tolerant = self
-            .state
-            .fields
-            .keys()
-            .any(|field| field.starts_with("ToleratedFailure"));
-        // The threshold of a distributed Map is 0 without a field.
-        if tolerant || self.state.distributed {
+        if self.state.tolerates_failures() {
             return Ok(json!({"lane": self.lane, "failed": fault.error}));
         }
         Err(fault)

@@ -10,6 +10,10 @@ use super::{functions, intrinsics};
 /// Largest input or output of a state, in bytes of JSON.
 pub const DATA_LEN_MAX: usize = 262_144;
 
+/// What a Task fails with that sent no heartbeat in time: retriers and catchers may name it, all
+/// else sees `States.Timeout`.
+pub const HEARTBEAT_TIMEOUT: &str = "States.HeartbeatTimeout";
+
 /// An error by name, as `Retry` and `Catch` see it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fault {
@@ -17,6 +21,8 @@ pub struct Fault {
     pub cause: String,
     /// The field whose JSONata expression failed.
     pub location: Option<String>,
+    /// Whether a Fail state says so: then the cause is its own.
+    pub is_said: bool,
 }
 
 impl Fault {
@@ -25,6 +31,7 @@ impl Fault {
             error: error.to_owned(),
             cause: cause.into(),
             location: None,
+            is_said: false,
         }
     }
 
@@ -41,8 +48,32 @@ impl Fault {
         Self::new("States.Runtime", cause)
     }
 
+    /// A function that cannot do its work: retriers and catchers may name it, all else sees a
+    /// runtime error, as measured.
     pub fn intrinsic(cause: impl Into<String>) -> Self {
         Self::new("States.IntrinsicFailure", cause)
+    }
+
+    /// A result over the limit, of a state or of what a Task called.
+    pub fn too_large(of: &str) -> Self {
+        let cause = format!(
+            "The state/task '{of}' returned a result with a size exceeding the maximum number of bytes service limit."
+        );
+        Self::new("States.DataLimitExceeded", cause)
+    }
+
+    /// The name that the history and the outcome show.
+    pub fn public_name(&self) -> &str {
+        public_name(&self.error)
+    }
+}
+
+/// The name of an error that the history and the outcome show.
+pub fn public_name(error: &str) -> &str {
+    match error {
+        HEARTBEAT_TIMEOUT => "States.Timeout",
+        "States.IntrinsicFailure" => "States.Runtime",
+        error => error,
     }
 }
 
@@ -70,18 +101,18 @@ impl<'a> Scope<'a> {
         Scope { input, ..*self }
     }
 
+    fn document(&self, path: &Path) -> &'a Value {
+        match &path.root {
+            Root::Input => self.input,
+            Root::Context => self.context,
+            Root::Variable(name) => self.variables.get(name).unwrap_or(&Value::Null),
+        }
+    }
+
     /// The value of a path; `field` is named in the error when there is none.
     pub fn path(&self, text: &str, field: Option<&str>) -> Result<Value, Fault> {
         let path = Path::parse(text).map_err(Fault::runtime)?;
-        let found = match &path.root {
-            Root::Input => path.select(self.input),
-            Root::Context => path.select(self.context),
-            Root::Variable(name) => match self.variables.get(name) {
-                Some(value) => path.select(value),
-                None => None,
-            },
-        };
-        found.ok_or_else(|| {
+        path.select(self.document(&path)).ok_or_else(|| {
             let specified = field.map_or_else(String::new, |field| {
                 format!(" specified for the field '{field}'")
             });
@@ -105,6 +136,15 @@ impl<'a> Scope<'a> {
         }
     }
 
+    /// A field of a payload: unlike elsewhere, an index past the end of a list gives null.
+    fn payload(&self, text: &str, field: &str) -> Result<Value, Fault> {
+        self.expression(text, field).or_else(|fault| {
+            let path = Path::parse(text).ok();
+            let past = path.filter(|path| path.is_past_the_end(self.document(path)));
+            past.map(|_| Value::Null).ok_or(fault)
+        })
+    }
+
     /// `InputPath`, `OutputPath`, `ItemsPath`: absent keeps the data, `null` gives `{}`.
     pub fn filter(&self, state: &Map<String, Value>, field: &str) -> Result<Value, Fault> {
         match state.get(field) {
@@ -113,11 +153,14 @@ impl<'a> Scope<'a> {
             Some(Value::String(text)) if intrinsics::is_call(text) => {
                 intrinsics::evaluate(text, self)
             }
-            Some(Value::String(text)) => self.path(text, None).map_err(|_| {
-                Fault::runtime(format!(
-                    "Invalid path '{text}' : No results for path: {text}"
-                ))
-            }),
+            Some(Value::String(text)) => {
+                let path = Path::parse(text).map_err(Fault::runtime)?;
+                let document = self.document(&path);
+                path.select(document).ok_or_else(|| {
+                    let missing = path.missing(document);
+                    Fault::runtime(format!("Invalid path '{text}' : {missing}"))
+                })
+            }
             Some(_) => Err(Fault::runtime(format!("{field} must be a path or null"))),
         }
     }
@@ -130,7 +173,7 @@ impl<'a> Scope<'a> {
                 for (name, value) in map {
                     match (name.strip_suffix(".$"), value) {
                         (Some(bare), Value::String(text)) => {
-                            filled.insert(bare.to_owned(), self.expression(text, name)?);
+                            filled.insert(bare.to_owned(), self.payload(text, name)?);
                         }
                         (Some(_), _) => {
                             return Err(Fault::runtime(format!(

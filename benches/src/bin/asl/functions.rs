@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
+use base64::alphabet;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD as BASE64};
 use flowcore::expr::Val;
 use serde_json::{Map, Value};
 use sha2::Digest as _;
@@ -11,9 +13,16 @@ use sha2::Digest as _;
 use super::data::{Fault, Scope};
 use super::intrinsics::literal_braces;
 
+/// Reads Base64 that is cut short, as MIME readers do.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::RequireNone)
+        .with_decode_allow_trailing_bits(true),
+);
 /// Longest array that `States.ArrayRange` makes.
 const RANGE_LEN_MAX: usize = 1_000;
-/// Longest text for `Base64Encode`, `Base64Decode` and `Hash`.
+/// Longest text, in characters, for `Base64Encode`, `Base64Decode` and `Hash`.
 const TEXT_LEN_MAX: usize = 10_000;
 
 /// A call: its name without `States.`, and what it was given.
@@ -23,56 +32,51 @@ pub struct Arguments<'a> {
 }
 
 impl Arguments<'_> {
-    fn wrong(&self, message: &str) -> Fault {
-        Fault::intrinsic(format!(
-            "Invalid arguments in States.{}: {message}",
-            self.name
-        ))
+    /// The original does not say which argument it is.
+    fn wrong(&self) -> Fault {
+        Fault::intrinsic(format!("Invalid arguments in States.{}", self.name))
     }
 
     fn count(&self, allowed: std::ops::RangeInclusive<usize>) -> Result<(), Fault> {
         if allowed.contains(&self.values.len()) {
-            return Ok(());
+            Ok(())
+        } else {
+            Err(self.wrong())
         }
-        Err(self.wrong(&format!(
-            "{} arguments, expected {} to {}",
-            self.values.len(),
-            allowed.start(),
-            allowed.end()
-        )))
     }
 
     fn text(&self, index: usize) -> Result<&str, Fault> {
-        self.values[index]
-            .as_str()
-            .ok_or_else(|| self.wrong(&format!("argument {} must be a string", index + 1)))
+        self.values[index].as_str().ok_or_else(|| self.wrong())
     }
 
     fn array(&self, index: usize) -> Result<&Vec<Value>, Fault> {
-        self.values[index]
-            .as_array()
-            .ok_or_else(|| self.wrong(&format!("argument {} must be an array", index + 1)))
+        self.values[index].as_array().ok_or_else(|| self.wrong())
     }
 
     fn object(&self, index: usize) -> Result<&Map<String, Value>, Fault> {
-        self.values[index]
-            .as_object()
-            .ok_or_else(|| self.wrong(&format!("argument {} must be an object", index + 1)))
+        self.values[index].as_object().ok_or_else(|| self.wrong())
     }
 
-    /// An integer; other numbers are rounded.
+    fn number(&self, index: usize) -> Result<f64, Fault> {
+        self.values[index].as_f64().ok_or_else(|| self.wrong())
+    }
+
+    /// An integer; the fraction of another number is dropped.
     fn integer(&self, index: usize) -> Result<i64, Fault> {
-        let value = &self.values[index];
-        value
-            .as_i64()
-            .or_else(|| value.as_f64().map(|number| number.round() as i64))
-            .ok_or_else(|| self.wrong(&format!("argument {} must be a number", index + 1)))
+        let whole = self.values[index].as_i64();
+        whole.map_or_else(|| Ok(self.number(index)?.trunc() as i64), Ok)
+    }
+
+    /// An integer; another number is rounded, halves up, as the original (written in Java) does.
+    fn rounded(&self, index: usize) -> Result<i64, Fault> {
+        let whole = self.values[index].as_i64();
+        whole.map_or_else(|| Ok((self.number(index)? + 0.5).floor() as i64), Ok)
     }
 
     fn short_text(&self, index: usize) -> Result<&str, Fault> {
         let text = self.text(index)?;
-        if text.len() > TEXT_LEN_MAX {
-            return Err(self.wrong(&format!("over {TEXT_LEN_MAX} characters")));
+        if text.chars().count() > TEXT_LEN_MAX {
+            return Err(self.wrong());
         }
         Ok(text)
     }
@@ -87,8 +91,7 @@ pub fn apply(arguments: &Arguments<'_>, scope: &Scope<'_>) -> Result<Value, Faul
             match text.trim() {
                 "" => Ok(Value::Null),
                 "-0" => Ok(Value::from(0)),
-                text => serde_json::from_str(text)
-                    .map_err(|_| arguments.wrong(&format!("'{text}' is no JSON"))),
+                text => serde_json::from_str(text).map_err(|_| arguments.wrong()),
             }
         }
         "JsonToString" => {
@@ -100,7 +103,7 @@ pub fn apply(arguments: &Arguments<'_>, scope: &Scope<'_>) -> Result<Value, Faul
             arguments.count(2..=2)?;
             let size = usize::try_from(arguments.integer(1)?).unwrap_or(0);
             if size == 0 {
-                return Err(arguments.wrong("the size must be a positive integer"));
+                return Err(arguments.wrong());
             }
             let parts = arguments.array(0)?.chunks(size);
             Ok(parts.map(|part| Value::from(part.to_vec())).collect())
@@ -118,8 +121,7 @@ pub fn apply(arguments: &Arguments<'_>, scope: &Scope<'_>) -> Result<Value, Faul
             let index = usize::try_from(arguments.integer(1)?).ok();
             let item = index.and_then(|index| arguments.values[0].get(index));
             arguments.array(0)?;
-            item.cloned()
-                .ok_or_else(|| arguments.wrong("the index is outside of the array"))
+            item.cloned().ok_or_else(|| arguments.wrong())
         }
         "ArrayLength" => {
             arguments.count(1..=1)?;
@@ -141,17 +143,23 @@ pub fn apply(arguments: &Arguments<'_>, scope: &Scope<'_>) -> Result<Value, Faul
         }
         "Base64Decode" => {
             arguments.count(1..=1)?;
-            let bytes = BASE64.decode(arguments.short_text(0)?).ok();
+            // As measured: what is no Base64 is read over, and nothing need fill up the end.
+            let text: String = arguments
+                .short_text(0)?
+                .chars()
+                .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '/'))
+                .collect();
+            let bytes = LENIENT.decode(text).ok();
             bytes
                 .and_then(|bytes| String::from_utf8(bytes).ok())
                 .map(Value::from)
-                .ok_or_else(|| arguments.wrong("no Base64 of a text"))
+                .ok_or_else(|| arguments.wrong())
         }
         "Hash" => hash(arguments),
         "JsonMerge" => {
             arguments.count(3..=3)?;
             if arguments.values[2] != Value::Bool(false) {
-                return Err(arguments.wrong("only the shallow merge is supported: pass false"));
+                return Err(arguments.wrong());
             }
             let mut merged = arguments.object(0)?.clone();
             merged.extend(arguments.object(1)?.clone());
@@ -159,15 +167,14 @@ pub fn apply(arguments: &Arguments<'_>, scope: &Scope<'_>) -> Result<Value, Faul
         }
         "MathAdd" => {
             arguments.count(2..=2)?;
-            let sum = arguments.integer(0)?.checked_add(arguments.integer(1)?);
-            sum.map(Value::from)
-                .ok_or_else(|| arguments.wrong("the sum is too large"))
+            let sum = arguments.rounded(0)?.checked_add(arguments.rounded(1)?);
+            sum.map(Value::from).ok_or_else(|| arguments.wrong())
         }
         "MathRandom" => {
             arguments.count(2..=3)?;
             let (from, to) = (arguments.integer(0)?, arguments.integer(1)?);
             let span = to.checked_sub(from).filter(|span| *span > 0);
-            let span = span.ok_or_else(|| arguments.wrong("the end must be over the start"))?;
+            let span = span.ok_or_else(|| arguments.wrong())?;
             let random = match arguments.values.get(2) {
                 Some(_) => split_mix(arguments.integer(2)?.unsigned_abs()),
                 None => scope.random(),
@@ -209,21 +216,24 @@ pub fn apply(arguments: &Arguments<'_>, scope: &Scope<'_>) -> Result<Value, Faul
 
 fn format(arguments: &Arguments<'_>) -> Result<Value, Fault> {
     if arguments.values.is_empty() {
-        return Err(arguments.wrong("no template"));
+        return Err(arguments.wrong());
     }
+    let uneven = || {
+        let cause = arguments.wrong().cause;
+        Fault::intrinsic(format!(
+            "{cause}: number of arguments do not match the occurrences of {{}}."
+        ))
+    };
     let mut rest = arguments.text(0)?;
     let mut values = arguments.values[1..].iter();
     let mut text = String::new();
     while let Some(at) = rest.find("{}") {
         text.push_str(&rest[..at]);
-        let value = values
-            .next()
-            .ok_or_else(|| arguments.wrong("more `{}` than values"))?;
-        show(value, &mut text);
+        show(values.next().ok_or_else(uneven)?, &mut text);
         rest = &rest[at + 2..];
     }
     if values.next().is_some() {
-        return Err(arguments.wrong("more values than `{}`"));
+        return Err(uneven());
     }
     text.push_str(rest);
     Ok(literal_braces(Value::String(text)))
@@ -270,7 +280,7 @@ fn range(arguments: &Arguments<'_>) -> Result<Value, Fault> {
         arguments.integer(2)?,
     );
     if by == 0 {
-        return Err(arguments.wrong("the increment must not be 0"));
+        return Err(arguments.wrong());
     }
     let mut items = Vec::new();
     let mut next = Some(first);
@@ -282,7 +292,7 @@ fn range(arguments: &Arguments<'_>) -> Result<Value, Fault> {
         })
     {
         if items.len() >= RANGE_LEN_MAX {
-            return Err(arguments.wrong(&format!("over {RANGE_LEN_MAX} elements")));
+            return Err(arguments.wrong());
         }
         items.push(Value::from(number));
         next = number.checked_add(by);
@@ -303,11 +313,7 @@ fn hash(arguments: &Arguments<'_>) -> Result<Value, Fault> {
         "SHA-256" => hex(&sha2::Sha256::digest(data)),
         "SHA-384" => hex(&sha2::Sha384::digest(data)),
         "SHA-512" => hex(&sha2::Sha512::digest(data)),
-        other => {
-            return Err(arguments.wrong(&format!(
-                "'{other}' is none of MD5, SHA-1, SHA-256, SHA-384, SHA-512"
-            )));
-        }
+        _ => return Err(arguments.wrong()),
     }))
 }
 

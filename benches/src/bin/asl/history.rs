@@ -1,19 +1,23 @@
 //! The history of an execution, with the events, fields and chains of `GetExecutionHistory`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value, json};
 
+use super::machine::Kind;
+
 /// Events so far, and where each lane stands. A lane is one line of states: the machine itself, a
-/// branch, an iteration.
+/// branch, an iteration. `0/3.1` is the second branch of state 3 of the machine, `0/3[1]` its
+/// second iteration; `0/3` is the group of all of them.
 #[derive(Debug, Default)]
 pub struct History {
     pub events: Vec<Value>,
-    pub lanes: HashMap<String, Lane>,
-    /// Where the lane stood that failed last.
-    pub failed_at: u64,
-    /// Beginnings of lanes that have a history of their own: child executions of a distributed Map.
-    pub apart: Vec<String>,
+    lanes: HashMap<String, Lane>,
+    /// Groups whose lanes leave no events here: child executions of a distributed Map, and what one
+    /// lane's failure has cut.
+    silent: HashSet<String>,
+    /// The last event of the lane that failed first, by group.
+    failures: HashMap<String, u64>,
 }
 
 /// Where a lane stands.
@@ -21,15 +25,68 @@ pub struct History {
 pub struct Lane {
     /// The event that its next one follows.
     pub previous: u64,
+    /// The event before a success that what comes next passes by: the exit of the state, or the
+    /// next iteration.
+    pub passed_by: Option<u64>,
     /// The `…StateEntered` event of its state.
     pub entered: u64,
     pub entered_at: String,
     pub retry_count: u64,
+    /// The state that it is in.
+    pub open: Option<Kind>,
+    /// Details of the iteration that it is, until that ends.
+    pub iteration: Option<Value>,
+    order: usize,
+}
+
+/// The lane around, and the group of the state there, of a lane that is a branch or an iteration.
+pub fn group(lane: &str) -> Option<(&str, &str)> {
+    let (around, part) = lane.rsplit_once('/')?;
+    let digits = part.find(|c: char| !c.is_ascii_digit())?;
+    Some((around, &lane[..around.len() + 1 + digits]))
+}
+
+/// Whether a lane is in a group, or inside of a lane that is.
+fn is_within(lane: &str, group: &str) -> bool {
+    let rest = lane.strip_prefix(group);
+    rest.is_some_and(|rest| rest.starts_with(['.', '[']))
 }
 
 impl History {
     pub fn lane(&mut self, lane: &str) -> &mut Lane {
-        self.lanes.entry(lane.to_owned()).or_default()
+        let order = self.lanes.len();
+        self.lanes.entry(lane.to_owned()).or_insert_with(|| Lane {
+            order,
+            ..Lane::default()
+        })
+    }
+
+    /// An attempt of a state with branches or iterations begins.
+    pub fn begin(&mut self, group: &str) {
+        self.silent.remove(group);
+        self.failures.remove(group);
+        for (name, lane) in &mut self.lanes {
+            if is_within(name, group) {
+                (lane.open, lane.iteration, lane.passed_by) = (None, None, None);
+            }
+        }
+    }
+
+    /// The lanes of this group leave no events from now on.
+    pub fn silence(&mut self, group: &str) {
+        self.silent.insert(group.to_owned());
+    }
+
+    /// Notes the first lane that fails in a group; false for a later one.
+    pub fn fail_first(&mut self, group: &str, at: u64) -> bool {
+        let first = !self.failures.contains_key(group);
+        self.failures.entry(group.to_owned()).or_insert(at);
+        first
+    }
+
+    /// The last event of the lane that failed first.
+    pub fn failure(&self, group: &str) -> Option<u64> {
+        self.failures.get(group).copied()
     }
 
     /// Adds an event to a lane that the lane's next event follows.
@@ -47,16 +104,18 @@ impl History {
         kind: &str,
         details: Option<(&str, Value)>,
     ) -> u64 {
-        if self.apart.iter().any(|lanes| lane.starts_with(lanes)) {
+        if self.silent.iter().any(|group| is_within(lane, group)) {
             return self.lane(lane).previous;
         }
+        let previous = self.lane(lane).previous;
+        self.push(previous, at, kind, details)
+    }
+
+    fn push(&mut self, previous: u64, at: &str, kind: &str, details: Option<(&str, Value)>) -> u64 {
         let id = self.events.len() as u64 + 1;
         let mut event = Map::new();
         event.insert("id".to_owned(), Value::from(id));
-        event.insert(
-            "previousEventId".to_owned(),
-            Value::from(self.lane(lane).previous),
-        );
+        event.insert("previousEventId".to_owned(), Value::from(previous));
         event.insert("timestamp".to_owned(), Value::from(at));
         event.insert("type".to_owned(), Value::from(kind));
         if let Some((name, details)) = details {
@@ -64,6 +123,59 @@ impl History {
         }
         self.events.push(Value::Object(event));
         id
+    }
+
+    /// The first event, or the one that the whole execution timed out: they follow none.
+    pub fn alone(&mut self, at: &str, kind: &str, details: Option<(&str, Value)>) {
+        self.push(0, at, kind, details);
+    }
+
+    /// A lane failed and cuts all of its group: each iteration ends, and each state that one was
+    /// in. The events follow the last one of the lane that failed.
+    pub fn cut(&mut self, group: &str, failed: &str, at: &str, previous: u64) {
+        let direct = |name: &&String| {
+            let rest = name.strip_prefix(group);
+            is_within(name, group) && rest.is_some_and(|rest| !rest.contains('/'))
+        };
+        let mut lanes: Vec<String> = self.lanes.keys().filter(direct).cloned().collect();
+        lanes.sort_by_key(|name| self.lanes[name].order);
+        for name in lanes {
+            self.end(&name, name == failed, at, previous);
+        }
+    }
+
+    /// A lane ends before its last state has, by its own failure or that of another.
+    pub fn end(&mut self, name: &str, failed: bool, at: &str, previous: u64) {
+        let silent = self.silent.iter().any(|group| is_within(name, group));
+        let lane = self.lane(name);
+        let (iteration, open) = (lane.iteration.take(), lane.open.take());
+        if silent {
+            return;
+        }
+        if let Some(details) = iteration {
+            let (kind, field) = match failed {
+                true => ("MapIterationFailed", "mapIterationFailedEventDetails"),
+                false => ("MapIterationAborted", "mapIterationAbortedEventDetails"),
+            };
+            self.push(previous, at, kind, Some((field, details)));
+        }
+        let Some(kind) = open else { return };
+        let mut inside: Vec<String> = self
+            .lanes
+            .iter()
+            .filter(|(inner, lane)| {
+                let goes_on = lane.open.is_some() || lane.iteration.is_some();
+                goes_on && group(inner).is_some_and(|(around, _)| around == name)
+            })
+            .map(|(inner, _)| inner.clone())
+            .collect();
+        inside.sort_by_key(|inner| self.lanes[inner].order);
+        for inner in inside {
+            self.end(&inner, false, at, previous);
+        }
+        if matches!(kind, Kind::Task | Kind::Wait | Kind::Parallel | Kind::Map) {
+            self.push(previous, at, &format!("{}StateAborted", kind.name()), None);
+        }
     }
 }
 

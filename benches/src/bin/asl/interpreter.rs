@@ -47,15 +47,27 @@ pub struct Visit<'a> {
 type Step = fn(&mut Visit<'_>, &Value) -> Result<Value, Fault>;
 
 const ACTIONS: [(&str, Step); 12] = [
-    ("state", |visit, _| visit.whole()),
-    ("wait", |visit, _| visit.wait()),
-    ("waited", |visit, _| visit.waited()),
+    ("state", |visit, _| {
+        let done = visit.whole();
+        visit.or_fail(done)
+    }),
+    ("wait", |visit, _| {
+        let done = visit.wait();
+        visit.or_fail(done)
+    }),
+    ("waited", |visit, _| {
+        let done = visit.waited();
+        visit.or_fail(done)
+    }),
     ("enter", |visit, _| visit.enter()),
     ("begin", |visit, _| visit.begin()),
-    ("call", |visit, params| visit.call(&params["input"])),
+    ("call", |visit, params| visit.call(&params["call"])),
     ("task", |visit, params| visit.answered(&params["call"])),
     ("finish", |visit, params| visit.finish(&params["result"])),
-    ("failed", |visit, params| visit.failed(&params["error"])),
+    ("failed", |visit, params| {
+        let done = visit.failed(&params["error"]);
+        visit.or_fail(done)
+    }),
     ("iteration", |visit, _| visit.iteration()),
     ("iterated", |visit, _| visit.iterated()),
     ("iteration_failed", |visit, params| {
@@ -102,8 +114,19 @@ impl Interpreter {
             lane,
             at: format!("{:.3}", self.now()),
         };
-        let done = step(&mut visit, params);
-        done.map_err(|fault| visit.raised(fault))
+        step(&mut visit, params).map_err(|fault| {
+            let fault = visit.note(fault);
+            ActionError::new(fault.error, fault.cause)
+        })
+    }
+
+    /// The state of a group of lanes.
+    fn state_of(&self, group: &str) -> Option<&State> {
+        let number: usize = group.rsplit_once('/')?.1.parse().ok()?;
+        self.machine
+            .states
+            .values()
+            .find(|state| state.number == number)
     }
 }
 
@@ -128,14 +151,14 @@ impl Visit<'_> {
         }
     }
 
-    /// The error as the engine gets it: its cause says which state it was, unless it comes from
-    /// further inside, and the history shows an expression that failed.
-    fn raised(&mut self, fault: Fault) -> ActionError {
+    /// The error as it goes on: its cause says which state it was, unless it comes from further
+    /// inside, and the history shows an expression that failed.
+    pub fn note(&mut self, fault: Fault) -> Fault {
         const PREFIX: &str = "An error occurred while executing the state";
         let named = matches!(
             fault.error.as_str(),
             "States.Runtime" | "States.IntrinsicFailure" | "States.ResultPathMatchFailure"
-        ) && self.state.kind != Kind::Fail;
+        ) && !fault.is_said;
         let mut cause = fault.cause;
         if (named || fault.location.is_some()) && !cause.starts_with(PREFIX) {
             let entered = self.shared.history.lane(self.lane).entered;
@@ -151,8 +174,46 @@ impl Visit<'_> {
                 Some(("evaluationFailedEventDetails", details)),
             );
         }
-        self.shared.history.failed_at = self.shared.history.lane(self.lane).previous;
-        ActionError::new(fault.error, cause)
+        Fault::new(&fault.error, cause)
+    }
+
+    /// A step whose error nothing in this lane catches: the lane fails with it, which may cut those
+    /// beside it.
+    fn or_fail(&mut self, done: Result<Value, Fault>) -> Result<Value, Fault> {
+        done.map_err(|fault| {
+            let fault = self.note(fault);
+            self.fail_lane(&fault);
+            fault
+        })
+    }
+
+    fn fail_lane(&mut self, fault: &Fault) {
+        let Some((_, group)) = history::group(self.lane) else {
+            return;
+        };
+        // Runtime errors end the execution, and nothing is shown of what they end with it.
+        let is_shown = fault.error != "States.Runtime" && fault.error != "States.IntrinsicFailure";
+        let tolerates = self
+            .interpreter
+            .state_of(group)
+            .is_some_and(State::tolerates_failures);
+        let history = &mut self.shared.history;
+        let last = history.lane(self.lane).previous;
+        if tolerates {
+            if is_shown {
+                history.end(self.lane, true, &self.at, last);
+            }
+        } else if history.fail_first(group, last) {
+            if is_shown {
+                history.cut(group, self.lane, &self.at, last);
+            }
+            history.silence(group);
+        }
+    }
+
+    /// The group of this state's branches or iterations.
+    pub fn group(&self) -> String {
+        format!("{}/{}", self.lane, self.state.number)
     }
 
     /// The context object, `$$` or `$states.context`.
@@ -182,6 +243,7 @@ impl Visit<'_> {
         let at = self.at.clone();
         let lane = self.shared.history.lane(self.lane);
         (lane.entered, lane.entered_at, lane.retry_count) = (id, at, 0);
+        lane.open = Some(self.state.kind);
     }
 
     /// The state is left: its output goes to `next`, or ends the level.
@@ -192,21 +254,20 @@ impl Visit<'_> {
         next: Option<&str>,
     ) -> Result<Value, Fault> {
         if output.to_string().len() > DATA_LEN_MAX {
-            return Err(Fault::new(
-                "States.DataLimitExceeded",
-                format!(
-                    "The state/task '{}' returned a result with a size exceeding the maximum number of bytes service limit.",
-                    self.name
-                ),
-            ));
+            return Err(Fault::too_large(self.name));
         }
         let (kind, details) = (
             self.kind("Exited"),
             history::exited(self.name, &output, &assigned.new),
         );
+        let lane = self.shared.history.lane(self.lane);
+        lane.previous = lane.passed_by.take().unwrap_or(lane.previous);
+        lane.open = None;
         self.event(&kind, details);
         let mut token = self.token.as_object().cloned().unwrap_or_default();
-        token.remove("tries");
+        for part in ["tries", "begun"] {
+            token.remove(part);
+        }
         token.insert("data".to_owned(), output);
         token.insert("vars".to_owned(), assigned.all);
         match next {
@@ -221,7 +282,10 @@ impl Visit<'_> {
         self.note_entered();
         let fields = &self.state.fields;
         match self.state.kind {
-            Kind::Fail => Err(self.failure()?),
+            Kind::Fail => Err(Fault {
+                is_said: true,
+                ..self.failure()?
+            }),
             Kind::Choice => self.choice(),
             _ => {
                 let input = self.input()?;
@@ -298,17 +362,56 @@ impl Visit<'_> {
     fn wait(&mut self) -> Result<Value, Fault> {
         self.note_entered();
         let input = self.input()?;
-        let mut seconds = self.number("Seconds", &input)?;
-        if let Some(moment) = self.field("Timestamp", &input)? {
-            let until = choice::timestamp(&moment).ok_or_else(|| {
-                Fault::runtime(format!(
-                    "{moment} is no timestamp such as 2016-03-14T01:59:00Z"
-                ))
-            })?;
-            let left = until.as_millisecond() - self.interpreter.now().as_millisecond();
-            seconds = Some(left.max(0) as f64 / 1e3);
+        let seconds = self.pause(&input)?;
+        Ok(json!({"token": self.token, "seconds": seconds}))
+    }
+
+    /// How long a Wait state waits.
+    fn pause(&mut self, input: &Value) -> Result<f64, Fault> {
+        if let Some(path) = self.state.text("SecondsPath") {
+            let seconds = self.referenced("SecondsPath", input)?;
+            let shown = shown(&seconds);
+            return match seconds.as_i64() {
+                Some(seconds) if seconds >= 0 => Ok(seconds as f64),
+                Some(_) => Err(Fault::runtime(format!(
+                    "The SecondsPath parameter references a negative value: {path} == {shown}"
+                ))),
+                None => Err(Fault::runtime(format!(
+                    "The SecondsPath parameter cannot be parsed as a long value: {path} == {shown}"
+                ))),
+            };
         }
-        Ok(json!({"token": self.token, "seconds": seconds.unwrap_or(0.0)}))
+        if let Some(seconds) = self.number("Seconds", input)? {
+            return Ok(seconds);
+        }
+        let (moment, path) = match self.state.text("TimestampPath") {
+            Some(path) => (self.referenced("TimestampPath", input)?, Some(path)),
+            None => (self.field("Timestamp", input)?.unwrap_or_default(), None),
+        };
+        let until = choice::timestamp(&moment).ok_or_else(|| {
+            let shown = shown(&moment);
+            Fault::runtime(match path {
+                Some(path) => format!(
+                    "The TimestampPath parameter does not reference a valid ISO-8601 extended offset date-time format string: {path} == {shown}"
+                ),
+                None => format!(
+                    "The Timestamp parameter is not a valid ISO-8601 extended offset date-time format string: {shown}"
+                ),
+            })
+        })?;
+        let left = until.as_millisecond() - self.interpreter.now().as_millisecond();
+        Ok(left.max(0) as f64 / 1e3)
+    }
+
+    /// What a field of a Wait state points to.
+    fn referenced(&mut self, field: &str, input: &Value) -> Result<Value, Fault> {
+        let path = self.state.text(field).unwrap_or_default();
+        self.scoped(|scope| scope.over(input).expression(path, field))
+            .map_err(|_| {
+                Fault::runtime(format!(
+                    "The {field} parameter does not reference an input value: {path}"
+                ))
+            })
     }
 
     fn waited(&mut self) -> Result<Value, Fault> {
@@ -325,9 +428,19 @@ impl Visit<'_> {
         self.exit(output, assigned, next)
     }
 
+    /// A state that is tried is entered, and its first attempt begins with it, so that states that
+    /// start together show in their order. What comes of it waits in the token.
     fn enter(&mut self) -> Result<Value, Fault> {
         self.note_entered();
+        let begun = self.begin_attempt();
         let mut token = self.token.clone();
+        token["begun"] = match begun {
+            Ok(begun) => json!({"value": begun}),
+            Err(fault) => {
+                let fault = self.note(fault);
+                json!({"error": fault.error, "cause": fault.cause})
+            }
+        };
         token["tries"] = self
             .state
             .objects("Retry")
@@ -336,13 +449,34 @@ impl Visit<'_> {
         Ok(token)
     }
 
-    /// An attempt begins: the input of a Task, the tokens of branches or iterations.
+    /// An attempt begins, the first as [`enter`](Self::enter) has begun it.
     fn begin(&mut self) -> Result<Value, Fault> {
+        let begun = &self.token["begun"];
+        match (begun.get("value"), begun["error"].as_str()) {
+            (Some(value), _) => Ok(value.clone()),
+            (None, Some(error)) => Err(Fault {
+                is_said: true,
+                ..Fault::new(error, begun["cause"].as_str().unwrap_or_default())
+            }),
+            (None, None) => self.begin_attempt(),
+        }
+    }
+
+    /// The call of a Task, the tokens of branches or iterations.
+    fn begin_attempt(&mut self) -> Result<Value, Fault> {
+        let group = self.group();
+        self.shared.history.begin(&group);
         let input = self.input()?;
         match self.state.kind {
             Kind::Map => self.begin_map(&input),
             Kind::Parallel => self.begin_parallel(&input),
-            _ => Ok(json!({"input": self.payload(&input)?})),
+            _ => self.schedule(&input),
         }
     }
+}
+
+/// A value in a message: text without quotes.
+pub fn shown(value: &Value) -> String {
+    let text = value.as_str().map(str::to_owned);
+    text.unwrap_or_else(|| value.to_string())
 }

@@ -22,7 +22,11 @@ pub fn evaluate(text: &str, scope: &Scope<'_>) -> Result<Value, Fault> {
         rest: text,
         scope,
     };
-    let value = parser.argument(0)?;
+    let value = parser.argument(0).map_err(|fault| {
+        let cause = fault.cause;
+        let cause = format!("The function '{text}' had the following error: {cause}");
+        Fault::new(&fault.error, cause)
+    })?;
     if parser.rest.trim().is_empty() {
         Ok(literal_braces(value))
     } else {
@@ -68,12 +72,24 @@ impl Parser<'_> {
             let end = path_end(self.rest);
             let (path, rest) = self.rest.split_at(end);
             self.rest = rest;
-            return self.scope.path(path.trim(), None);
+            return self.path(path.trim());
         }
         let end = self.rest.find([',', ')']).unwrap_or(self.rest.len());
         let (word, rest) = self.rest.split_at(end);
         self.rest = rest;
         serde_json::from_str(word.trim()).map_err(|_| self.malformed())
+    }
+
+    /// An argument that is a path. One into the context object is named without its first `$`, but
+    /// with the input of the state, as measured.
+    fn path(&self, path: &str) -> Result<Value, Fault> {
+        self.scope.path(path, None).map_err(|_| {
+            let input = self.scope.input;
+            let path = path.strip_prefix('$').filter(|rest| rest.starts_with('$')).unwrap_or(path);
+            Fault::runtime(format!(
+                "The JsonPath argument for the field '{path}' could not be found in the input '{input}'"
+            ))
+        })
     }
 
     fn string(&mut self, body: &str) -> Result<Value, Fault> {

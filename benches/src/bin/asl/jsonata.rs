@@ -19,12 +19,23 @@ const CALLS_MAX: usize = 1_000;
 /// Begins the message of an evaluation that stops for a call.
 const CALL: char = '\u{E000}';
 
-/// The added functions and the intrinsic functions that do their work.
-const ADDED: [(&str, &str); 4] = [
-    ("parse", "StringToJson"),
-    ("hash", "Hash"),
-    ("partition", "ArrayPartition"),
-    ("range", "ArrayRange"),
+/// Whether a value is what an argument must be.
+type Fits = fn(&Value) -> bool;
+
+/// The added functions, the intrinsic functions that do their work, and what their arguments are.
+const ADDED: [(&str, &str, &[Fits]); 4] = [
+    ("parse", "StringToJson", &[Value::is_string]),
+    ("hash", "Hash", &[|_| true, Value::is_string]),
+    (
+        "partition",
+        "ArrayPartition",
+        &[Value::is_array, Value::is_number],
+    ),
+    (
+        "range",
+        "ArrayRange",
+        &[Value::is_number, Value::is_number, Value::is_number],
+    ),
 ];
 
 /// What an expression sees and where it stands.
@@ -76,7 +87,15 @@ impl Query<'_> {
             )
         };
         let threw = |error: &dyn std::fmt::Display| {
-            about(&format!("threw an error during evaluation. {error}"))
+            let message = plain(&error.to_string());
+            // A message without a code is joined otherwise.
+            let coded = message
+                .split_once(':')
+                .is_some_and(|(code, _)| is_code(code));
+            let joint = if coded { '.' } else { ':' };
+            about(&format!(
+                "threw an error during evaluation{joint} {message}"
+            ))
         };
         let program = Seuil::compile(&program(expression)).map_err(|error| threw(&error))?;
         let seed = functions::split_mix(self.seed.get());
@@ -92,6 +111,9 @@ impl Query<'_> {
                 program.evaluate_with_config_and_bindings(&Value::Null, &config, Some(&bindings));
             let message = match found {
                 Ok(mut found) => {
+                    if found["kind"] == "function" {
+                        return Err(about("returned an unsupported result type."));
+                    }
                     let value = found
                         .as_object_mut()
                         .and_then(|found| found.remove("value"));
@@ -129,19 +151,58 @@ fn program(expression: &str) -> String {
             "${name} := function({parameters}) {{ $added('{name}', {{{arguments}}}) }};"
         ));
     }
-    text + "{'value': (" + expression + "\n)})"
+    text + "$value := (" + expression + "\n); {'value': $value, 'kind': $type($value)})"
+}
+
+/// An error code of JSONata, such as `T0410`.
+fn is_code(text: &str) -> bool {
+    text.len() == 5
+        && text.starts_with(|c: char| c.is_ascii_uppercase())
+        && text[1..].chars().all(|c| c.is_ascii_digit())
+}
+
+/// A message of an error without the place, which is one in the program around the expression, and
+/// with numbers and names as the original writes them.
+fn plain(message: &str) -> String {
+    let mut text = message.to_owned();
+    if let Some((code, rest)) = message.split_once(" @ ")
+        && is_code(code)
+        && let Some((_, rest)) = rest.split_once(": ")
+    {
+        text = format!("{code}: {rest}");
+    }
+    if let Some((values, rest)) = text.split_once(" side of operator ")
+        && let Some((_, rest)) = rest.split_once(' ')
+    {
+        text = format!("{values} side of the operator {rest}");
+    }
+    let whole = |word: &'_ str| {
+        let digits = word.strip_suffix(".0");
+        let digits = digits.filter(|digits| digits.parse::<i64>().is_ok());
+        digits.unwrap_or(word).to_owned()
+    };
+    let words: Vec<String> = text.split(' ').map(whole).collect();
+    words.join(" ").replace('`', "\"")
 }
 
 /// A call such as `hash{"a":"x","b":"MD5"}`.
 fn perform(call: &str) -> Result<Value, Fault> {
     let unknown = || Fault::intrinsic(format!("`{call}` is no call"));
     let (name, arguments) = call.split_at(call.find('{').ok_or_else(unknown)?);
-    let (_, intrinsic) = *ADDED
+    let (_, intrinsic, kinds) = *ADDED
         .iter()
-        .find(|(added, _)| *added == name)
+        .find(|(added, ..)| *added == name)
         .ok_or_else(unknown)?;
     let arguments: Map<String, Value> = serde_json::from_str(arguments).map_err(|_| unknown())?;
     // Fields sort by name, so they come in the order of the parameters.
+    for (index, (parameter, fits)) in ["a", "b", "c"].iter().zip(kinds).enumerate() {
+        if !arguments.get(*parameter).is_some_and(fits) {
+            return Err(Fault::intrinsic(format!(
+                "T0410: Argument {} of function \"{name}\" does not match function signature",
+                index + 1
+            )));
+        }
+    }
     let values: Vec<Value> = arguments.into_iter().map(|(_, value)| value).collect();
     let seed = Cell::new(0);
     let scope = Scope {

@@ -18,6 +18,8 @@ const ATTEMPTS_MAX: u64 = 100_000;
 const CONCURRENCY_DEFAULT: u64 = 40;
 
 pub const WORKFLOW: &str = "machine";
+/// The step that is the whole machine.
+pub const TOP: &str = "level_top";
 
 pub fn lower(machine: &Machine) -> WorkflowDef {
     let mut steps = level(machine, &machine.top, "top", "input");
@@ -246,8 +248,7 @@ fn work(machine: &Machine, name: &str, state: &State) -> Vec<StepDef> {
         }
         _ => {
             let token = format!("${{s{n}_attempt}}");
-            let call =
-                json!({"state": name, "token": token, "input": format!("${{s{n}_begin.input}}")});
+            let call = json!({"state": name, "token": token, "call": format!("${{s{n}_begin}}")});
             let answer = json!({"state": name, "token": token, "call": format!("${{s{n}_call}}")});
             vec![
                 action(format!("s{n}_call"), "call", call),

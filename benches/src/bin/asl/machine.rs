@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde_json::{Map, Value};
 
 use super::choice;
+use super::jsonata::expression;
 
 /// A state machine with the states of its branches and iterators.
 #[derive(Debug)]
@@ -114,6 +115,13 @@ impl Kind {
 }
 
 impl State {
+    /// Whether a failed iteration is counted first: the threshold of a distributed Map is 0 without
+    /// a field.
+    pub fn tolerates_failures(&self) -> bool {
+        let mut fields = self.fields.keys();
+        self.distributed || fields.any(|field| field.starts_with("ToleratedFailure"))
+    }
+
     pub fn text(&self, field: &str) -> Option<&str> {
         self.fields.get(field).and_then(Value::as_str)
     }
@@ -182,6 +190,11 @@ impl Machine {
     ) -> Result<State, String> {
         let place = format!("state `{name}`");
         let language = Language::of(fields, around, &place)?;
+        if around == Language::Jsonata && language == Language::JsonPath {
+            return Err(format!(
+                "{place}: QueryLanguage cannot be JSONPath where JSONata is said for the whole machine"
+            ));
+        }
         let foreign = language.foreign().iter();
         if let Some(field) = foreign.copied().find(|field| fields.contains_key(*field)) {
             return Err(format!(
@@ -266,6 +279,16 @@ impl Machine {
                         "{place}: needs exactly one of Seconds, SecondsPath, Timestamp and TimestampPath"
                     ));
                 }
+                let computed =
+                    |text: &str| language == Language::Jsonata && expression(text).is_some();
+                if let Some(Value::String(text)) = fields.get("Timestamp")
+                    && !computed(text)
+                    && choice::timestamp(&Value::from(text.as_str())).is_none()
+                {
+                    return Err(format!(
+                        "{place}: Timestamp `{text}` is none as RFC 3339 has it, such as 2016-03-14T01:59:00Z"
+                    ));
+                }
             }
             Kind::Task if !fields.contains_key("Resource") => {
                 return Err(format!("{place}: no Resource"));
@@ -276,9 +299,10 @@ impl Machine {
             number: self.states.len() + 1,
             kind,
             language,
-            distributed: fields
-                .get("ItemProcessor")
-                .is_some_and(|body| body["ProcessorConfig"]["Mode"] == "DISTRIBUTED"),
+            distributed: ["ItemProcessor", "Iterator"]
+                .into_iter()
+                .filter_map(|body| fields.get(body))
+                .any(|body| body["ProcessorConfig"]["Mode"] == "DISTRIBUTED"),
             fields: fields.clone(),
             inner,
         })

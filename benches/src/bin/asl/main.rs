@@ -174,7 +174,7 @@ fn execute(
     interpreter
         .shared()
         .history
-        .aside("0", &at, "ExecutionStarted", started);
+        .alone(&at, "ExecutionStarted", started);
 
     let now = || flowcore::Timestamp::from_millis(clock.load(Ordering::Relaxed));
     let mut engine = interpreter.register(Engine::new(MemoryJournal::new()));
@@ -211,31 +211,29 @@ fn execute(
         let failure = info
             .failure
             .ok_or("the execution neither ended nor failed")?;
-        let (status, kind, details) = if failure.name == "Timeout" {
-            (
-                "TIMED_OUT",
-                "ExecutionTimedOut",
+        // The limit of the whole machine, and no error that a state calls so.
+        let timed_out = failure.step.as_deref() == Some(lower::TOP) && failure.name == "Timeout";
+        if timed_out {
+            let details = Some((
+                "executionTimedOutEventDetails",
                 json!({"error": "States.Timeout"}),
-            )
+            ));
+            shared.history.alone(&at, "ExecutionTimedOut", details);
+            json!({"status": "TIMED_OUT"})
         } else {
             let mut details = serde_json::Map::new();
-            for (name, value) in [("error", failure.name), ("cause", failure.message)] {
+            let name = data::public_name(&failure.name);
+            for (field, value) in [("error", name), ("cause", &failure.message)] {
                 if !value.is_empty() {
-                    details.insert(name.to_owned(), Value::from(value));
+                    details.insert(field.to_owned(), Value::from(value));
                 }
             }
-            ("FAILED", "ExecutionFailed", Value::Object(details))
-        };
-        let failed_at = shared.history.failed_at;
-        let lane = shared.history.lane("0");
-        lane.previous = lane.previous.max(failed_at);
-        let field = format!("{}EventDetails", kind.replacen('E', "e", 1));
-        shared
-            .history
-            .add("0", &at, kind, Some((&field, details.clone())));
-        let mut outcome = details;
-        outcome["status"] = Value::from(status);
-        outcome
+            let mut outcome = Value::Object(details);
+            let details = Some(("executionFailedEventDetails", outcome.clone()));
+            shared.history.add("0", &at, "ExecutionFailed", details);
+            outcome["status"] = Value::from("FAILED");
+            outcome
+        }
     };
     Ok(Execution {
         events: std::mem::take(&mut shared.history.events),

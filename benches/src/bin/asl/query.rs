@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::choice;
 use super::data::{Fault, Scope, place};
-use super::interpreter::Visit;
+use super::interpreter::{Visit, shown};
 use super::jsonata::{Query, expression};
 use super::machine::Language;
 
@@ -118,18 +118,45 @@ impl<'m> Visit<'m> {
         let Some(value) = self.field(name, input)? else {
             return Ok(None);
         };
-        let number = value
-            .as_f64()
-            .filter(|number| (0.0..=1e10).contains(number));
-        if number.is_some() {
-            return Ok(number);
+        let by_path = self.state.text(&format!("{name}Path"));
+        // A path may lead to a number in a text.
+        let number = match (&value, by_path) {
+            (Value::String(text), Some(_)) => text.parse().ok(),
+            (value, _) => value.as_f64(),
+        };
+        let Some(number) = number else {
+            let expression = self.state.text(name).and_then(expression);
+            return Err(match (expression, by_path) {
+                (Some(expression), _) => unexpected(expression, name, "number", &value),
+                (None, path) => {
+                    let kind = if name.ends_with("Percentage") {
+                        "float"
+                    } else {
+                        "integer"
+                    };
+                    Fault::runtime(format!(
+                        "The {name}Path field refers to value \"{}\" which is not a valid {kind}: {}",
+                        shown(&value),
+                        path.unwrap_or_default()
+                    ))
+                }
+            });
+        };
+        let allowed = match name {
+            "ToleratedFailurePercentage" => 0.0..=100.0,
+            _ => 0.0..=1e10,
+        };
+        if allowed.contains(&number) {
+            return Ok(Some(number));
         }
-        Err(match self.state.text(name).and_then(expression) {
-            Some(expression) => unexpected(expression, name, "number", &value),
-            None => Fault::runtime(format!(
-                "{name} must be a number that is not negative, not {value}"
-            )),
-        })
+        Err(Fault::runtime(match name {
+            "ToleratedFailurePercentage" => format!("{name} must be between 0 and 100."),
+            "ToleratedFailureCount" => format!("{name} cannot be negative."),
+            _ => {
+                let value = shown(&value);
+                format!("Expected non-negative integer for {name}, got '{value}' instead.")
+            }
+        }))
     }
 
     /// The rule of a Choice state that holds first.

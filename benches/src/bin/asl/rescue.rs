@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::data::{Fault, place};
+use super::data::{Fault, HEARTBEAT_TIMEOUT, place, public_name};
 use super::functions::split_mix;
 use super::interpreter::Visit;
 use super::machine::{Kind, Language};
@@ -13,32 +13,59 @@ impl Visit<'_> {
     pub fn failed(&mut self, error: &Value) -> Result<Value, Fault> {
         let fault = fault_of(error);
         let compound = self.state.kind != Kind::Task;
-        let failed_at = self.shared.history.failed_at;
-        if compound {
-            self.shared.history.lane(self.lane).previous = failed_at;
-        }
+        let group = self.group();
+        let history = &mut self.shared.history;
+        let inside = history.failure(&group);
+        let lane = history.lane(self.lane);
+        lane.passed_by = None;
+        lane.previous = inside.unwrap_or(lane.previous);
+        let failed_at = lane.previous;
         if let Some(again) = self.retry(&fault) {
             return Ok(again);
         }
-        let runtime = fault.error == "States.Runtime";
-        if compound && !runtime {
-            let kind = self.kind("Failed");
-            self.event(&kind, None);
-        }
+        self.end_failed(&fault);
         let fits = |(_, catcher): &(usize, &Map<String, Value>)| matches(catcher, &fault.error);
         let state = self.state;
         let Some((index, catcher)) = state.objects("Catch").enumerate().find(fits) else {
-            if !compound && !runtime && self.lane.contains('/') {
-                self.shared
-                    .history
-                    .aside(self.lane, &self.at, "TaskStateAborted", None);
-            }
             return Err(fault);
         };
-        let error = json!({"Error": fault.error, "Cause": fault.cause});
+        // The history knows a missed heartbeat as a timeout only, also where it was caught by name.
+        let name = match named(catcher).any(|name| name == fault.error) {
+            true if fault.error != HEARTBEAT_TIMEOUT => &fault.error,
+            _ => fault.public_name(),
+        };
+        let error = json!({"Error": name, "Cause": fault.cause});
+        self.caught(index, catcher, error).map_err(|fault| {
+            // It is noted from before the failure that was to be caught, and fails the state again.
+            self.shared.history.lane(self.lane).previous = failed_at;
+            let fault = self.note(fault);
+            if compound {
+                self.end_failed(&fault);
+            }
+            fault
+        })
+    }
+
+    /// The event of a state with branches or iterations that failed.
+    fn end_failed(&mut self, fault: &Fault) {
+        let shown = fault.public_name() != "States.Runtime";
+        if self.state.kind != Kind::Task && shown {
+            let kind = self.kind("Failed");
+            self.event(&kind, None);
+            self.shared.history.lane(self.lane).open = None;
+        }
+    }
+
+    /// A catcher takes over.
+    fn caught(
+        &mut self,
+        index: usize,
+        catcher: &Map<String, Value>,
+        error: Value,
+    ) -> Result<Value, Fault> {
         let within = format!("Catch[{index}]/");
         let assigned = self.assigned(catcher, &within, &error, Seen::Error(&error))?;
-        let output = match state.language {
+        let output = match self.state.language {
             Language::JsonPath => place(catcher, self.data(), error)?,
             Language::Jsonata => match catcher.get("Output") {
                 Some(output) => {
@@ -76,28 +103,29 @@ impl Visit<'_> {
         }
         let mut token = self.token.clone();
         token["tries"][index] = Value::from(tried + 1);
+        token["begun"] = Value::Null;
         self.shared.history.lane(self.lane).retry_count += 1;
         Some(json!({"again": pause, "token": token}))
     }
 }
 
-/// Whether a retrier or catcher names this error.
+/// Whether a retrier or catcher takes this error, by its name or by one that stands for more.
 fn matches(policy: &Map<String, Value>, error: &str) -> bool {
+    named(policy).any(|name| match name {
+        // Not what no wildcard stops.
+        "States.ALL" => public_name(error) != "States.Runtime",
+        "States.TaskFailed" => {
+            error == name || !matches!(public_name(error), "States.Timeout" | "States.Runtime")
+        }
+        // Both kinds of a Task that took too long.
+        "States.Timeout" => public_name(error) == name,
+        name => name == error || name == public_name(error),
+    })
+}
+
+fn named(policy: &Map<String, Value>) -> impl Iterator<Item = &str> {
     let names = policy.get("ErrorEquals").and_then(Value::as_array);
-    names
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .any(|name| match name {
-            // Not what no wildcard stops.
-            "States.ALL" => !matches!(error, "States.Runtime" | "States.DataLimitExceeded"),
-            "States.TaskFailed" => {
-                error == name || !error.starts_with("States.") || error == "States.Permissions"
-            }
-            // Both kinds of a Task that took too long.
-            "States.Timeout" => matches!(error, "States.Timeout" | "States.HeartbeatTimeout"),
-            name => name == error,
-        })
+    names.into_iter().flatten().filter_map(Value::as_str)
 }
 
 /// An error of the engine's `catch`.

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::data::Fault;
+use super::data::{DATA_LEN_MAX, Fault, HEARTBEAT_TIMEOUT};
 use super::interpreter::Visit;
 use super::mocks::Response;
 
@@ -64,13 +64,13 @@ impl Visit<'_> {
         self.event(&format!("{}{suffix}", family.kind), details);
     }
 
-    /// The call goes out: what will come back, and after how many seconds.
-    pub fn call(&mut self, input: &Value) -> Result<Value, Fault> {
+    /// What is to be called, and for how long at most.
+    pub fn schedule(&mut self, data: &Value) -> Result<Value, Fault> {
+        let input = self.payload(data)?;
         let resource = self.state.text("Resource").unwrap_or_default();
         let family = Family::of(resource);
-        let data = self.input()?;
-        let timeout = self.number("TimeoutSeconds", &data)?;
-        let heartbeat = self.number("HeartbeatSeconds", &data)?;
+        let timeout = self.number("TimeoutSeconds", data)?;
+        let heartbeat = self.number("HeartbeatSeconds", data)?;
         let mut scheduled = if family.is_service() {
             json!({"parameters": input.to_string(), "region": "us-east-1"})
         } else {
@@ -88,8 +88,15 @@ impl Visit<'_> {
             }
         }
         self.task_event(&family, "Scheduled", scheduled);
+        Ok(json!({"input": input, "timeout": timeout, "heartbeat": heartbeat}))
+    }
+
+    /// The call goes out: what will come back, and after how many seconds.
+    pub fn call(&mut self, call: &Value) -> Result<Value, Fault> {
+        let family = Family::of(self.state.text("Resource").unwrap_or_default());
+        let (timeout, heartbeat) = (call["timeout"].as_f64(), call["heartbeat"].as_f64());
         self.task_event(&family, "Started", json!({}));
-        let Response { after, result } = self.shared.mocks.call(self.name, input.clone());
+        let Response { after, result } = self.shared.mocks.call(self.name, call["input"].clone());
         let waits = family.about.get("resource").and_then(Value::as_str);
         if waits.is_some_and(|action| action.contains('.')) && result.is_ok() {
             let submitted = json!({"output": "{}", "outputDetails": {"truncated": false}});
@@ -98,7 +105,7 @@ impl Visit<'_> {
         let limits = [
             ("States.Timeout", timeout),
             (
-                "States.HeartbeatTimeout",
+                HEARTBEAT_TIMEOUT,
                 heartbeat.filter(|_| family.is_answered()),
             ),
         ];
@@ -117,24 +124,31 @@ impl Visit<'_> {
 
     /// The answer of a call.
     pub fn answered(&mut self, call: &Value) -> Result<Value, Fault> {
-        let family = Family::of(self.state.text("Resource").unwrap_or_default());
-        let Some(error) = call["error"].as_str() else {
-            let value = call["value"].clone();
-            let details =
-                json!({"output": value.to_string(), "outputDetails": {"truncated": false}});
-            self.task_event(&family, "Succeeded", details);
-            return Ok(value);
+        let resource = self.state.text("Resource").unwrap_or_default();
+        let family = Family::of(resource);
+        let fault = match call["error"].as_str() {
+            Some(error) => Fault::new(error, call["cause"].as_str().unwrap_or_default()),
+            None => {
+                let value = call["value"].clone();
+                let output = value.to_string();
+                if output.len() <= DATA_LEN_MAX {
+                    let details = json!({"output": output, "outputDetails": {"truncated": false}});
+                    self.task_event(&family, "Succeeded", details);
+                    return Ok(value);
+                }
+                let service = family.about.get("resourceType").and_then(Value::as_str);
+                Fault::too_large(service.unwrap_or(resource))
+            }
         };
-        let cause = call["cause"].as_str().unwrap_or_default();
-        let suffix = match error {
-            "States.Timeout" | "States.HeartbeatTimeout" => "TimedOut",
+        let suffix = match fault.error.as_str() {
+            "States.Timeout" | HEARTBEAT_TIMEOUT => "TimedOut",
             _ => "Failed",
         };
-        let mut details = json!({"error": error});
-        if !cause.is_empty() {
-            details["cause"] = Value::from(cause);
+        let mut details = json!({"error": fault.public_name()});
+        if !fault.cause.is_empty() {
+            details["cause"] = Value::from(fault.cause.as_str());
         }
         self.task_event(&family, suffix, details);
-        Err(Fault::new(error, cause))
+        Err(fault)
     }
 }

@@ -81,6 +81,28 @@ fn a_left_state_names_the_variables_that_it_set() {
 }
 
 #[test]
+fn a_call_that_returns_too_much_is_named_by_its_service_or_its_function() {
+    let large = "x".repeat(super::data::DATA_LEN_MAX);
+    let function = "arn:aws:lambda:us-east-1:000000000000:function:weigh";
+    for (resource, of, failed) in [
+        ("arn:aws:states:::lambda:invoke", "lambda", "TaskFailed"),
+        (function, function, "LambdaFunctionFailed"),
+    ] {
+        let case = json!({"machine": {"StartAt": "T", "States": {
+            "T": {"Type": "Task", "Resource": resource,
+                "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "H"}], "End": true},
+            "H": {"Type": "Pass", "OutputPath": "$.Cause", "End": true}}},
+            "input": {}, "mocks": {"T": {"0": {"Return": large}}}});
+        let found = run(&case);
+        assert_eq!(found.events[4]["type"], failed);
+        let cause = format!(
+            "The state/task '{of}' returned a result with a size exceeding the maximum number of bytes service limit."
+        );
+        assert_eq!(found.outcome["output"], cause);
+    }
+}
+
+#[test]
 fn branches_and_iterations_join_in_order() {
     check(include_str!("cases/compound.json"));
 }

@@ -12,7 +12,7 @@ use flowcore::{
 };
 use serde_json::json;
 
-use crate::{Ended, files};
+use crate::{Ended, files, output};
 
 #[derive(Args)]
 pub struct VerifyUpgrade {
@@ -45,17 +45,16 @@ impl VerifyUpgrade {
         let mut stuck = 0;
         for (run, history) in &histories {
             match verify_upgrade(&old, &new, history)? {
-                Upgrade::Possible => println!("{}", json!({"run": run, "upgrade": "possible"})),
+                Upgrade::Possible => output::line(json!({"run": run, "upgrade": "possible"})),
                 Upgrade::Impossible { record, reason } => {
                     stuck += 1;
                     let line = json!({"run": run, "upgrade": "impossible", "record": record, "reason": reason});
-                    println!("{line}");
+                    output::line(&line);
                 }
             }
         }
-        println!(
-            "{}",
-            json!({"runs": histories.len(), "possible": histories.len() - stuck, "impossible": stuck})
+        output::line(
+            json!({"runs": histories.len(), "possible": histories.len() - stuck, "impossible": stuck}),
         );
         Ok(ExitCode::from(u8::from(stuck > 0)))
     }
@@ -84,7 +83,7 @@ pub fn of_journal(path: &Path, run: u64) -> Result<History, Box<dyn Error>> {
 }
 
 pub fn print(path: &Path, run: u64) -> Ended {
-    print!("{}", of_journal(path, run)?.to_lines());
+    output::text(of_journal(path, run)?.to_lines());
     Ok(ExitCode::SUCCESS)
 }
 

@@ -10,6 +10,7 @@ mod drive;
 mod files;
 mod history;
 mod mocks;
+mod output;
 mod run;
 mod tee;
 mod test;
@@ -103,7 +104,7 @@ fn main() -> ExitCode {
         Word::History { journal, run } => history::print(&journal, run),
         Word::Validate { files } => validate(&files),
         Word::Schema => {
-            println!("{:#}", flowcore::definition::json_schema());
+            output::line(format_args!("{:#}", flowcore::definition::json_schema()));
             Ok(ExitCode::SUCCESS)
         }
     };
@@ -131,8 +132,8 @@ fn graph(
         graph = graph.with_steps(&history::steps(&workflow, &history)?);
     }
     match format {
-        Format::Mermaid => print!("{}", graph.to_mermaid()),
-        Format::Dot => print!("{}", graph.to_dot()),
+        Format::Mermaid => output::text(graph.to_mermaid()),
+        Format::Dot => output::text(graph.to_dot()),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -141,13 +142,13 @@ fn validate(files: &[PathBuf]) -> Ended {
     let mut code = ExitCode::SUCCESS;
     for file in files {
         match files::workflow(file) {
-            Ok(workflow) => println!(
+            Ok(workflow) => output::line(format_args!(
                 "{}: workflow `{}` is valid, {} steps at the top, definition {}",
                 file.display(),
                 workflow.name(),
                 workflow.definition().steps.len(),
                 workflow.hash()
-            ),
+            )),
             Err(error) => {
                 eprintln!("{error}");
                 code = ExitCode::from(1);

@@ -13,6 +13,7 @@ use crate::actions::Programs;
 use crate::drive::{Actions, Drive, Time, Unknown};
 use crate::files;
 use crate::mocks::Mocks;
+use crate::output;
 
 #[derive(Args)]
 pub struct Run {
@@ -104,13 +105,17 @@ impl Run {
         let as_json = self.json;
         let mut progress = move |line: Value| {
             if as_json {
-                println!("{line}");
+                output::line(&line);
             } else if line["event"] == "step" {
                 let text = |name: &str| line[name].as_str().unwrap_or_default().to_owned();
                 let output = line
                     .get("output")
                     .map_or_else(String::new, |value| format!(" {value}"));
-                println!("{:>10} {}{output}", text("status"), text("step"));
+                output::line(format_args!(
+                    "{:>10} {}{output}",
+                    text("status"),
+                    text("step")
+                ));
             }
         };
         let mut drive = Drive::new(journal, workflows, actions, time, &mut progress)?;
@@ -142,14 +147,15 @@ impl Run {
             outcome["waits"] = json!(open);
         }
         if self.json {
-            println!("{outcome}");
+            output::line(&outcome);
         } else {
             let status = outcome["status"].as_str().unwrap_or_default();
             match &info.failure {
-                Some(failure) => {
-                    println!("run {run} {status}: {}: {}", failure.name, failure.message)
-                }
-                None => println!("run {run} {status}: {}", info.output),
+                Some(failure) => output::line(format_args!(
+                    "run {run} {status}: {}: {}",
+                    failure.name, failure.message
+                )),
+                None => output::line(format_args!("run {run} {status}: {}", info.output)),
             }
         }
         Ok(match info.status {

@@ -17,6 +17,7 @@ use crate::actions::Programs;
 use crate::drive::{Actions, Drive, Time, Unknown};
 use crate::files;
 use crate::mocks::Mocks;
+use crate::output;
 
 #[derive(Args)]
 pub struct Test {
@@ -65,9 +66,9 @@ impl Test {
             }
         }
         if self.json {
-            println!("{}", json!({"passed": passed, "failed": failed}));
+            output::line(json!({"passed": passed, "failed": failed}));
         } else {
-            println!("{passed} passed, {failed} failed");
+            output::line(format_args!("{passed} passed, {failed} failed"));
         }
         Ok(ExitCode::from(u8::from(failed > 0)))
     }
@@ -75,16 +76,13 @@ impl Test {
     fn tell(&self, file: &Path, name: &str, faults: &[String]) {
         if self.json {
             let passed = faults.is_empty();
-            println!(
-                "{}",
-                json!({"file": file, "test": name, "passed": passed, "faults": faults})
-            );
+            output::line(json!({"file": file, "test": name, "passed": passed, "faults": faults}));
             return;
         }
         let word = if faults.is_empty() { "ok" } else { "FAILED" };
-        println!("{}: {name} ... {word}", file.display());
+        output::line(format_args!("{}: {name} ... {word}", file.display()));
         for fault in faults {
-            println!("    {fault}");
+            output::line(format_args!("    {fault}"));
         }
     }
 

@@ -3,6 +3,8 @@
 
 mod parse;
 
+use std::fmt::{self, Write as _};
+
 use serde_json::Value;
 
 /// A parsed path. The document that it walks is chosen by its first character(s).
@@ -74,6 +76,38 @@ impl Path {
             .collect()
     }
 
+    /// Why a definite path leads nowhere, as Jayway says it.
+    pub fn missing(&self, document: &Value) -> String {
+        let mut at = Some(document);
+        let mut walked = String::from("$");
+        for (index, step) in self.steps.iter().enumerate() {
+            let _ = write!(walked, "{step}");
+            let mut found = Vec::new();
+            if let Some(value) = at {
+                step.apply(value, document, &mut found);
+            }
+            let is_last = index + 1 == self.steps.len();
+            if found.is_empty() && !is_last && at.is_some_and(Value::is_object) {
+                return format!("Missing property in path {walked}");
+            }
+            at = found.first().copied();
+        }
+        format!("No results for path: {walked}")
+    }
+
+    /// Whether the path ends in the index of an item that its list has not.
+    pub fn is_past_the_end(&self, document: &Value) -> bool {
+        let Some((Step::Index(_), steps)) = self.steps.split_last() else {
+            return false;
+        };
+        let around = Path {
+            root: self.root.clone(),
+            steps: steps.to_vec(),
+            definite: true,
+        };
+        self.definite && around.select(document).is_some_and(|list| list.is_array())
+    }
+
     /// The value that the path selects; `None` when a definite part leads nowhere.
     pub fn select(&self, document: &Value) -> Option<Value> {
         let mut found = vec![document];
@@ -103,6 +137,31 @@ impl Path {
             found.first().map(|value| (*value).clone())
         } else {
             Some(found.into_iter().cloned().collect())
+        }
+    }
+}
+
+/// In brackets, as Jayway writes a path.
+impl fmt::Display for Step {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Step::Name(name) => write!(out, "['{name}']"),
+            Step::Index(index) => write!(out, "[{index}]"),
+            Step::Wildcard => out.write_str("[*]"),
+            Step::Descendants => out.write_str(".."),
+            Step::Length => out.write_str(".length()"),
+            Step::Filter(_) => out.write_str("[?]"),
+            Step::Slice(from, to, _) => {
+                let bound = |at: &Option<i64>| at.map_or_else(String::new, |at| at.to_string());
+                write!(out, "[{}:{}]", bound(from), bound(to))
+            }
+            Step::Union(parts) => {
+                let parts = parts.iter().map(|part| {
+                    let part = part.to_string();
+                    part.trim_matches(['[', ']']).to_owned()
+                });
+                write!(out, "[{}]", parts.collect::<Vec<_>>().join(","))
+            }
         }
     }
 }
