@@ -124,8 +124,8 @@ pub(crate) fn assess(
     let mut tiers = Vec::new();
     let mut prompts = Vec::new();
     for (at, (tier, cap)) in Tier::ALL.into_iter().zip(run.search.caps).enumerate() {
-        let candidate = run.winner(at);
-        let rule = reader.rule(candidate.glue, &candidate.rows, candidate.reading)?;
+        let candidate = run.search.winner(run.candidates, at);
+        let rule = reader.rule(candidate.glue, &candidate.rows, candidate.reading.as_ref())?;
         let got = run.answers(&rule, &evaluator.ask(&candidate.probe, &asked)?, &asked)?;
         tell(evaluator, observer);
         let against = |other: &[f64]| -> Vec<f64> {
@@ -134,14 +134,18 @@ pub(crate) fn assess(
         };
         let differences = against(&random_means);
         let measured = run.measured(&got, &asked);
-        let validation_accuracy = candidate.reading.map_or(0.0, |reading| reading.accuracy);
+        let validation_accuracy = candidate.accuracy();
         tiers.push(TierReport {
             tier,
             tokens_cap: cap,
             prompt_tokens: candidate.tokens,
             about: candidate.about.clone(),
             template: candidate.probe.template.source().to_owned(),
-            rule: reader.about(candidate.glue, candidate.reading),
+            rule: reader.about(
+                candidate.glue,
+                candidate.reading.as_ref(),
+                candidate.rows.len(),
+            ),
             test: measured,
             validation_accuracy,
             winners_curse: validation_accuracy - measured.accuracy,
@@ -175,7 +179,7 @@ pub(crate) fn assess(
     let calibrated = if reader.labels().is_empty() {
         None
     } else {
-        let fitted = reader.rule(naive.glue, &naive.rows, naive.reading)?;
+        let fitted = reader.rule(naive.glue, &naive.rows, naive.reading.as_ref())?;
         let answers = run.answers(&fitted, &naive_rows, &asked)?;
         Some(run.measured(&answers, &asked))
     };
@@ -206,29 +210,6 @@ pub(crate) fn assess(
 }
 
 impl Assessment<'_> {
-    /// The best prompt that fits the tier among those compared to the end; the shortest of all where none
-    /// does.
-    fn winner(&self, tier: usize) -> &Candidate {
-        let compared = self.search.chosen(self.candidates, 1);
-        compared
-            .iter()
-            .map(|at| &self.candidates[*at])
-            .filter(|candidate| self.search.fits(candidate, tier) && candidate.reading.is_some())
-            .max_by(|a, b| {
-                a.rows
-                    .len()
-                    .cmp(&b.rows.len())
-                    .then(a.merit().total_cmp(&b.merit()))
-            })
-            .or_else(|| {
-                self.candidates
-                    .iter()
-                    .filter(|candidate| candidate.probe.thought.is_none())
-                    .min_by_key(|candidate| candidate.tokens)
-            })
-            .unwrap_or(&self.candidates[0])
-    }
-
     fn answers(&self, rule: &Rule, rows: &[Row], examples: &[&Example]) -> Result<Answers> {
         let given = rule.answers(rows)?;
         let marks = given

@@ -50,7 +50,9 @@ pub struct Scored<'a> {
 pub struct Estimate {
     /// The label given to each example by a rule that did not see it.
     pub answers: Vec<usize>,
-    /// Mean of minus the logarithm of the share given to the right label, in nats.
+    /// Minus the logarithm of the share given to the right label of each example, in nats.
+    pub losses: Vec<f64>,
+    /// Their mean.
     pub loss: f64,
 }
 
@@ -109,14 +111,14 @@ pub fn estimate(
         return None;
     }
     let mut answers = vec![0; count];
-    let mut loss = 0.0;
+    let mut losses = vec![0.0; count];
     for fold in 0..FOLDS {
         let others: Vec<usize> = (0..count).filter(|at| at % FOLDS != fold).collect();
         let rule = fit_rule(scored, &others, groups, options, freedom);
         for at in (fold..count).step_by(FOLDS) {
             let mut shares = rule.logits(scored.rows[at]);
             softmax(&mut shares);
-            loss -= shares[scored.truth[at]].max(1e-12).ln();
+            losses[at] = -shares[scored.truth[at]].max(1e-12).ln();
             // The first of equal shares, as `Decision::choose` takes it.
             for (label, share) in shares.iter().enumerate() {
                 if *share > shares[answers[at]] {
@@ -127,7 +129,8 @@ pub fn estimate(
     }
     Some(Estimate {
         answers,
-        loss: loss / count as f64,
+        loss: losses.iter().sum::<f64>() / count as f64,
+        losses,
     })
 }
 

@@ -11,7 +11,10 @@
 //! 3. Where answers are labels, a decision rule is fitted for each prompt on label words' log-probabilities
 //!    and judged by cross-fitting ([`Decision`](crate::Decision)); other answers are written by the model and
 //!    marked by the [`Metric`].
-//! 4. The winner of each tier, the naive prompt and 20 draws of 5 random demonstrations are measured on
+//! 4. The best prompts of each tier are asked for all validation examples that the calls allow; a tier leaves
+//!    the naive prompt, where that fits it, only for one that is better by more than the standard error of
+//!    their difference on the same examples.
+//! 5. The winner of each tier, the naive prompt and 20 draws of 5 random demonstrations are measured on
 //!    the test split, opened once, with intervals and corrected tests ([`Report`]).
 
 mod assess;

@@ -423,7 +423,7 @@ impl<'a> Optimizer<'a> {
             finalists.push(Finalist {
                 about: candidate.about.clone(),
                 tokens: candidate.tokens,
-                accuracy: candidate.reading.map_or(0.0, |reading| reading.accuracy),
+                accuracy: candidate.accuracy(),
                 latency: time(self.model, &candidate.probe, timed, evaluator, observer)?,
                 on_front: false,
             });

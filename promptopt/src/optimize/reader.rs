@@ -4,6 +4,7 @@ use super::calibrate::{Freedom, Scored, estimate, fit};
 use super::data::Example;
 use super::metric::Metric;
 use super::recipe::Glue;
+use super::statistics::mean_and_deviation;
 use super::words::{Words, readable};
 use crate::decision::Decision;
 use crate::error::Result;
@@ -12,7 +13,7 @@ use crate::prompt::Prompt;
 use crate::written::Written;
 
 /// How a prompt's answers are read, and what that is worth on the examples behind it.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Reading {
     /// Which words stand for the labels.
     set: usize,
@@ -22,6 +23,28 @@ pub(crate) struct Reading {
     pub(crate) metric: f64,
     /// Share of right answers, or the mean mark of written ones.
     pub(crate) accuracy: f64,
+    /// The part of each example in the merit.
+    merits: Vec<f64>,
+}
+
+/// Weight of the loss beside the metric: it tells more than the metric where examples are few.
+const LOSS_WEIGHT: f64 = 0.5;
+
+impl Reading {
+    /// What the comparison of candidates is by: the metric, less a part of the loss.
+    pub(crate) fn merit(&self) -> f64 {
+        self.metric - LOSS_WEIGHT * self.loss
+    }
+
+    /// Standard error of the difference of two merits on the examples that both have; infinite for fewer than 2.
+    pub(crate) fn error_beside(&self, other: &Self) -> f64 {
+        let pairs = self.merits.iter().zip(&other.merits);
+        let differences: Vec<f64> = pairs.map(|(merit, other)| merit - other).collect();
+        if differences.len() < 2 {
+            return f64::INFINITY;
+        }
+        mean_and_deviation(&differences).1 / (differences.len() as f64).sqrt()
+    }
 }
 
 /// A fixed way to read an answer.
@@ -114,7 +137,7 @@ impl Reader<'_> {
         let mut best: Option<Reading> = None;
         for (set, word_set) in words.sets.iter().enumerate() {
             // The set of all words is the one whose weights may move freely.
-            let free = [Freedom::Ridge(3.0), Freedom::Ridge(12.0)];
+            let free = [3.0, 12.0, 48.0].map(Freedom::Ridge);
             let last = set + 1 == words.sets.len();
             let freedoms = [Freedom::Grouped]
                 .into_iter()
@@ -131,14 +154,18 @@ impl Reader<'_> {
                     .zip(&scored.truth)
                     .map(|(answer, truth)| (labels[*answer].as_str(), labels[*truth].as_str()))
                     .collect();
+                let merit = |((answer, truth), loss): (&(&str, &str), &f64)| {
+                    f64::from(answer == truth) - LOSS_WEIGHT * loss
+                };
                 let reading = Reading {
+                    merits: pairs.iter().zip(&estimate.losses).map(merit).collect(),
                     set,
                     freedom,
                     loss: estimate.loss,
                     metric: self.metric.measure(&pairs),
                     accuracy: Metric::Accuracy.measure(&pairs),
                 };
-                if best.is_none_or(|held| reading.loss < held.loss) {
+                if best.as_ref().is_none_or(|held| reading.loss < held.loss) {
                     best = Some(reading);
                 }
             }
@@ -155,18 +182,19 @@ impl Reader<'_> {
                 (answer, example.answer.as_str())
             })
             .collect();
-        let marks: f64 = pairs.iter().map(|(a, t)| self.metric.mark(a, t)).sum();
+        let marks: Vec<f64> = pairs.iter().map(|(a, t)| self.metric.mark(a, t)).collect();
         (!pairs.is_empty()).then(|| Reading {
             set: 0,
             freedom: Freedom::Grouped,
             loss: 0.0,
             metric: self.metric.measure(&pairs),
-            accuracy: marks / pairs.len() as f64,
+            accuracy: marks.iter().sum::<f64>() / pairs.len() as f64,
+            merits: marks,
         })
     }
 
     /// The rule of a prompt, fitted on all rows of validation examples that there are.
-    pub(crate) fn rule(&self, glue: Glue, rows: &[Row], reading: Option<Reading>) -> Result<Rule> {
+    pub(crate) fn rule(&self, glue: Glue, rows: &[Row], reading: Option<&Reading>) -> Result<Rule> {
         let (labels, words) = match &self.source {
             Source::Labels { labels, words } => (labels, &words[at(glue)]),
             Source::Written(written) => return Ok(Rule::Written((*written).clone())),
@@ -177,12 +205,13 @@ impl Reader<'_> {
         fit(&scored, labels, &words.options, groups, freedom).map(Rule::Chosen)
     }
 
-    /// The rule in words.
-    pub(crate) fn about(&self, glue: Glue, reading: Option<Reading>) -> String {
+    /// The rule in words, and the number of `examples` that it was fitted on.
+    pub(crate) fn about(&self, glue: Glue, reading: Option<&Reading>, examples: usize) -> String {
         match &self.source {
             Source::Labels { words, .. } => {
                 let (set, freedom) = reading.map_or((0, Freedom::Grouped), |r| (r.set, r.freedom));
-                format!("{}, {}", words[at(glue)].sets[set].name, freedom.name())
+                let words = words[at(glue)].sets[set].name;
+                format!("{words}, {}, fitted on {examples} examples", freedom.name())
             }
             Source::Written(written) => format!("written, at most {} tokens", written.tokens_max()),
         }
@@ -227,5 +256,29 @@ impl Reader<'_> {
             rows: rows.iter().map(Row::scores).collect(),
             truth: self.validation.iter().take(rows.len()).map(truth).collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_error_of_a_difference_is_that_of_the_pairs_and_not_of_the_examples() {
+        let reading = |merits: &[f64]| Reading {
+            set: 0,
+            freedom: Freedom::Grouped,
+            loss: 0.0,
+            metric: 0.0,
+            accuracy: 0.0,
+            merits: merits.to_vec(),
+        };
+        let first = reading(&[0.0, 1.0, 0.0, 1.0]);
+        let always_above = reading(&[0.5, 1.5, 0.5, 1.5]);
+        assert_eq!(always_above.error_beside(&first), 0.0);
+        let other = reading(&[1.0, 0.0, 0.0, 1.0]);
+        // Differences 1, -1, 0, 0: a variance of 2/3, over 4 examples.
+        assert!((other.error_beside(&first) - (2.0_f64 / 3.0 / 4.0).sqrt()).abs() < 1e-12);
+        assert_eq!(reading(&[1.0]).error_beside(&first), f64::INFINITY);
     }
 }

@@ -28,6 +28,11 @@ pub(crate) const FIRST_SHARE: f64 = 0.45;
 const RUNGS: [(usize, f64); 3] = [(8, 0.35), (3, 0.4), (2, 0.6)];
 /// Share of the calls left after a rung that variants of the best may take, at least.
 const VARIANTS_SHARE: f64 = 0.3;
+/// Share of the search's calls that is kept for settling, where so many are of use: with few examples behind
+/// it, neither the choice of a prompt nor its rule can be relied on.
+const SETTLING_SHARE: f64 = 0.35;
+/// Prompts a tier that are settled.
+const SETTLED: usize = 2;
 /// Share of the plans that the estimator proposes.
 const PROPOSED_SHARE: f64 = 0.4;
 /// Draws in a row that bring nothing new before the space counts as used up.
@@ -52,12 +57,24 @@ pub(crate) struct Candidate {
 }
 
 impl Candidate {
-    /// What the comparison of candidates is by: the metric, less a part of the loss, which tells more
-    /// than the metric where examples are few.
+    /// What the comparison of candidates is by; minus infinity before anything is known.
     pub(crate) fn merit(&self) -> f64 {
-        self.reading.map_or(f64::NEG_INFINITY, |reading| {
-            reading.metric - 0.5 * reading.loss
-        })
+        let reading = self.reading.as_ref();
+        reading.map_or(f64::NEG_INFINITY, Reading::merit)
+    }
+
+    /// How far the merit is above another prompt's, beyond the standard error of their difference.
+    fn lead_over(&self, other: &Self) -> f64 {
+        match (&self.reading, &other.reading) {
+            (Some(held), Some(other)) => held.merit() - other.merit() - held.error_beside(other),
+            _ => f64::NEG_INFINITY,
+        }
+    }
+
+    /// Share of right answers to validation examples.
+    pub(crate) fn accuracy(&self) -> f64 {
+        let reading = self.reading.as_ref();
+        reading.map_or(0.0, |reading| reading.accuracy)
     }
 
     /// Calls that it takes to bring it to the first `goal` validation examples.
@@ -103,14 +120,18 @@ impl Search<'_> {
         observer: &mut dyn Observer,
     ) -> Result<Vec<Candidate>> {
         let available = evaluator.left().saturating_sub(reserve);
+        let settled = 1 + self.caps.len();
+        let settled_examples =
+            ((available as f64 * SETTLING_SHARE) as usize / settled).min(self.validation.len());
+        let settling = settled * settled_examples;
         let first = ((available as f64 * FIRST_SHARE / count as f64) as usize)
             .clamp(FIRST_EXAMPLES_MIN, FIRST_EXAMPLES_MAX)
             .min(self.validation.len());
-        let count = count.min(available / first.max(1));
+        let count = count.min((available - settling) / first.max(1));
         if count < CANDIDATES_MIN {
             return Err(Error::Budget {
                 calls: evaluator.calls() + evaluator.left(),
-                needed: reserve + first * CANDIDATES_MIN,
+                needed: reserve + settling + first * CANDIDATES_MIN,
             });
         }
         let mut random = ChaCha8Rng::seed_from_u64(self.seed);
@@ -130,7 +151,7 @@ impl Search<'_> {
             let wanted = candidates.is_empty() || candidate.tokens <= self.caps[2];
             // A plan that thinks takes twice the calls; those of the plans to come are kept for them.
             let others = first * (count - candidates.len() - 1);
-            let affordable = first * candidate.probe.calls_each() + others
+            let affordable = first * candidate.probe.calls_each() + others + settling
                 <= evaluator.left().saturating_sub(reserve);
             if !wanted || !affordable || !seen.insert(candidate.key()) {
                 stale += 1;
@@ -146,8 +167,16 @@ impl Search<'_> {
             };
             self.tell(stage, &candidates, evaluator, observer);
         }
+        // Beyond what settling will take: what the rungs ask the best prompts need not be asked again.
+        let unkept = |candidates: &[Candidate], evaluator: &Evaluator<'_>| {
+            let chosen = self.chosen(candidates, 1).into_iter();
+            let settling: usize = chosen
+                .map(|at| candidates[at].missing(settled_examples))
+                .sum();
+            evaluator.left().saturating_sub(reserve + settling)
+        };
         for (rung, (keep, share)) in RUNGS.into_iter().enumerate() {
-            let spare = evaluator.left().saturating_sub(reserve) as f64 * share;
+            let spare = unkept(&candidates, evaluator) as f64 * share;
             let (chosen, more) = self.rung(&candidates, keep, spare as usize);
             let reached = chosen
                 .iter()
@@ -158,14 +187,14 @@ impl Search<'_> {
             for at in chosen {
                 // Counted out here: a rung may bring some candidates further than others.
                 let missing = candidates[at].missing(goal);
-                if missing <= evaluator.left().saturating_sub(reserve) {
+                if missing <= unkept(&candidates, evaluator) {
                     self.extend(&mut candidates[at], goal, evaluator)?;
                 }
                 self.tell("narrowing", &candidates, evaluator, observer);
             }
             if rung + 1 < RUNGS.len() {
                 let goal = furthest(&candidates);
-                let available = evaluator.left().saturating_sub(reserve);
+                let available = unkept(&candidates, evaluator);
                 // What the later rungs cannot use is the variants' too.
                 let later: usize = self
                     .chosen(&candidates, RUNGS[rung + 1].0)
@@ -182,7 +211,7 @@ impl Search<'_> {
                 let variants = self.variants(&candidates, round, goal, budget, evaluator)?;
                 for mut variant in variants {
                     if variant.tokens <= self.caps[2]
-                        && variant.missing(goal) <= evaluator.left().saturating_sub(reserve)
+                        && variant.missing(goal) <= unkept(&candidates, evaluator)
                         && seen.insert(variant.key())
                     {
                         self.extend(&mut variant, goal, evaluator)?;
@@ -195,9 +224,9 @@ impl Search<'_> {
         Ok(candidates)
     }
 
-    /// Asks the prompt of each tier and the naive one for all validation examples that the calls above
-    /// `reserve` allow, which makes their rules better; `reserve` is told how many of them there are beside
-    /// the naive one, and how many think.
+    /// Asks the best prompts of each tier and the naive one for all validation examples that the calls above
+    /// `reserve` allow, which makes the choice among them surer and their rules better; `reserve` is told how
+    /// many prompts may be tested beside the naive one, and how many of those think.
     pub(crate) fn settle(
         &self,
         candidates: &mut [Candidate],
@@ -205,10 +234,10 @@ impl Search<'_> {
         evaluator: &mut Evaluator<'_>,
         observer: &mut dyn Observer,
     ) -> Result<()> {
-        let chosen = self.chosen(candidates, 1);
+        let chosen = self.chosen(candidates, SETTLED);
         let thinks = |at: &&usize| candidates[**at].probe.thought.is_some();
-        let thinkers = chosen.iter().filter(thinks).count();
-        let reserve = reserve(chosen.len() - 1, thinkers);
+        let thinkers = chosen.iter().filter(thinks).count().min(1);
+        let reserve = reserve((chosen.len() - 1).min(self.caps.len()), thinkers);
         let spare = evaluator.left().saturating_sub(reserve);
         let missing = |goal: usize| -> usize {
             let each = chosen.iter().map(|at| candidates[*at].missing(goal));
@@ -240,6 +269,29 @@ impl Search<'_> {
             }
             keep -= 1;
         }
+    }
+
+    /// The prompt of a tier, of those compared to the end that fit it: the one whose merit is furthest above the
+    /// naive prompt's beyond the standard error of their difference on the same examples; the naive one itself,
+    /// where it fits and none is. The shortest of all where none of them fits.
+    pub(crate) fn winner<'c>(&self, candidates: &'c [Candidate], tier: usize) -> &'c Candidate {
+        let naive = &candidates[0];
+        let compared = self.chosen(candidates, SETTLED);
+        let compared: Vec<&Candidate> = compared.into_iter().map(|at| &candidates[at]).collect();
+        let furthest = compared.iter().map(|held| held.rows.len()).max();
+        compared
+            .into_iter()
+            .filter(|held| Some(held.rows.len()) == furthest && self.fits(held, tier))
+            // Of equal ones the last is taken: the naive prompt, which is the first of all.
+            .rev()
+            .max_by(|a, b| a.lead_over(naive).total_cmp(&b.lead_over(naive)))
+            .or_else(|| {
+                candidates
+                    .iter()
+                    .filter(|candidate| candidate.probe.thought.is_none())
+                    .min_by_key(|candidate| candidate.tokens)
+            })
+            .unwrap_or(naive)
     }
 
     /// Positions of the best `keep` of each tier, and of the naive prompt.
@@ -343,7 +395,7 @@ impl Search<'_> {
         let best = candidates
             .iter()
             .filter(|c| c.rows.len() == furthest)
-            .filter_map(|c| c.reading.map(|reading| reading.metric))
+            .filter_map(|c| c.reading.as_ref().map(|reading| reading.metric))
             .fold(0.0, f64::max);
         observer.progress(&Progress {
             stage,

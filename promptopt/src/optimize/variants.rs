@@ -207,7 +207,9 @@ impl Search<'_> {
             .collect();
         let shown: Vec<&Example> = places.iter().map(|at| &self.train[*at]).collect();
         let rows = evaluator.ask(&best.probe, &shown)?;
-        let rule = self.reader.rule(best.glue, &best.rows, best.reading)?;
+        let rule = self
+            .reader
+            .rule(best.glue, &best.rows, best.reading.as_ref())?;
         let given = rule.answers(&rows)?;
         let mut by_answer: Vec<(&str, Vec<usize>)> = Vec::new();
         for ((at, example), given) in places.iter().zip(&shown).zip(&given) {

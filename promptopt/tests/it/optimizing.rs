@@ -163,6 +163,9 @@ fn a_biased_model_is_made_right_and_every_call_is_counted() {
             "{tier:?}"
         );
         assert!(tier.p_naive <= tier.p_naive_holm);
+        // A third of the calls is kept for the rules and the choice.
+        let fitted = tier.rule.split_whitespace().rev().nth(1).unwrap();
+        assert!(fitted.parse::<usize>().unwrap() >= 60, "{}", tier.rule);
     }
     assert!(report.finalists.iter().any(|finalist| finalist.on_front));
 }
@@ -546,6 +549,57 @@ fn files_become_examples_and_what_is_left_out_is_counted() {
         error.contains("line 1: the field `state` is missing"),
         "{error}"
     );
+}
+
+/// Sees the text alone: no prompt is better than another.
+struct Deaf(Scripted);
+
+impl LanguageModel for Deaf {
+    fn name(&self) -> &str {
+        "deaf"
+    }
+
+    fn count_tokens(&self, text: &str) -> Result<usize> {
+        self.0.count_tokens(text)
+    }
+
+    fn score(&self, prompt: &str, options: &[&str]) -> Result<Vec<f64>> {
+        let asked = prompt.rfind("pump").map_or("", |at| &prompt[at..]);
+        let text: Vec<&str> = asked.split_whitespace().take(5).collect();
+        let words: Vec<&str> = options.iter().map(|option| option.trim()).collect();
+        self.0.score(&text.join(" "), &words)
+    }
+
+    fn generate(&self, prompt: &str, options: &GenerateOptions) -> Result<String> {
+        self.0.generate(prompt, options)
+    }
+
+    fn chat(&self, system: &str, user: &str) -> String {
+        self.0.chat(system, user)
+    }
+}
+
+#[test]
+fn a_tier_leaves_the_naive_prompt_only_for_one_that_is_better() {
+    let model = Deaf(Scripted::default());
+    let signature = signature();
+    for calls in [1000, 2000] {
+        let report = Optimizer::new(&signature, &model)
+            .candidates(40)
+            .calls(calls)
+            .run(&data(), &mut Watch::default())
+            .unwrap();
+        let fitted = report.naive.calibrated.unwrap();
+        for tier in &report.tiers {
+            let fits = report.naive.tokens <= tier.tokens_cap;
+            assert!(
+                !fits || tier.template == report.naive.template,
+                "{calls} {}",
+                tier.about
+            );
+            assert_eq!(tier.test.accuracy, fitted.accuracy, "{calls}");
+        }
+    }
 }
 
 #[test]
