@@ -68,7 +68,8 @@ impl Change {
 /// A handle of a store: documents that merge, and an event log.
 ///
 /// Handles are cloned, one for each thread that writes; one transaction is open at a time, and others wait
-/// for it. Reads see what was committed and do not wait for writes where the backend can do that (SQLite).
+/// for it. Reads see what was committed; where the backend can do that (SQLite) they do not wait for writes, and a
+/// look-up by id does not wait for a long query.
 /// A thread that holds a transaction of one handle and begins one of another waits for itself.
 #[derive(Clone)]
 pub struct AgentDb {

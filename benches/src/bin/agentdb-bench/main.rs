@@ -8,7 +8,8 @@
 mod commits;
 mod document;
 mod memory;
-#[cfg(all(test, feature = "crdt"))]
+#[cfg(feature = "crdt")]
+#[cfg(test)]
 mod oracle;
 #[cfg(feature = "crdt")]
 mod peers;

@@ -61,12 +61,12 @@ impl Both {
             let theirs = self.peer.get_all(ROOT, key).expect("a map");
             let theirs: BTreeSet<i64> = theirs
                 .iter()
-                .filter_map(|(value, _)| value.to_i64())
+                .filter_map(|(value, _)| value.as_i64())
                 .collect();
             assert_eq!(ours, theirs, "seed {seed}, key {key}");
         }
         let odometer = self.peer.get(ROOT, "odometer").expect("a map");
-        let theirs = odometer.and_then(|(value, _)| value.to_i64());
+        let theirs = odometer.and_then(|(value, _)| value.as_i64());
         let ours = state["odometer"].as_i64().unwrap_or(0);
         assert_eq!(Some(ours), theirs, "seed {seed}, the counter");
     }

@@ -43,7 +43,7 @@ impl Visit<'_> {
     fn items(&mut self, input: &Value) -> Result<Vec<Value>, Fault> {
         let fields = &self.state.fields;
         if self.state.language == Language::JsonPath {
-            let items = self.scoped(|scope| scope.over(input).filter(fields, "ItemsPath"))?;
+            let items = self.scoped(|scope| scope.over(input).reference(fields, "ItemsPath"))?;
             return match items {
                 Value::Array(items) => Ok(items),
                 _ => Err(Fault::runtime(format!(

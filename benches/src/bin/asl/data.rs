@@ -14,6 +14,9 @@ pub const DATA_LEN_MAX: usize = 262_144;
 /// else sees `States.Timeout`.
 pub const HEARTBEAT_TIMEOUT: &str = "States.HeartbeatTimeout";
 
+/// What a reference path that cannot be followed shows as.
+pub const REFERENCE_CONFLICT: &str = "States.ReferencePathConflict";
+
 /// An error by name, as `Retry` and `Catch` see it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fault {
@@ -54,6 +57,12 @@ impl Fault {
         Self::new("States.IntrinsicFailure", cause)
     }
 
+    /// A step of a reference path that its data has not.
+    pub fn conflict(error: &str, step: &str, data: &Value) -> Self {
+        let cause = format!("Unable to apply step \"{step}\" to input {data}");
+        Self::new(error, cause)
+    }
+
     /// A result over the limit, of a state or of what a Task called.
     pub fn too_large(of: &str) -> Self {
         let cause = format!(
@@ -73,6 +82,7 @@ pub fn public_name(error: &str) -> &str {
     match error {
         HEARTBEAT_TIMEOUT => "States.Timeout",
         "States.IntrinsicFailure" => "States.Runtime",
+        "States.ResultPathMatchFailure" => REFERENCE_CONFLICT,
         error => error,
     }
 }
@@ -138,6 +148,12 @@ impl<'a> Scope<'a> {
 
     /// A field of a payload: unlike elsewhere, an index past the end of a list gives null.
     fn payload(&self, text: &str, field: &str) -> Result<Value, Fault> {
+        let is_path = text.starts_with("$.") || text == "$";
+        if is_path && self.input.is_null() {
+            return Err(Fault::runtime(
+                "Unable to apply Path transformation to null or empty input.",
+            ));
+        }
         self.expression(text, field).or_else(|fault| {
             let path = Path::parse(text).ok();
             let past = path.filter(|path| path.is_past_the_end(self.document(path)));
@@ -163,6 +179,20 @@ impl<'a> Scope<'a> {
             }
             Some(_) => Err(Fault::runtime(format!("{field} must be a path or null"))),
         }
+    }
+
+    /// As [`filter`](Self::filter), for a reference path.
+    pub fn reference(&self, state: &Map<String, Value>, field: &str) -> Result<Value, Fault> {
+        self.filter(state, field).map_err(|fault| {
+            let path = state.get(field).and_then(Value::as_str);
+            match path.and_then(|text| Path::parse(text).ok()) {
+                Some(path) => {
+                    let document = self.document(&path);
+                    Fault::conflict(REFERENCE_CONFLICT, &path.missing_step(document), document)
+                }
+                None => fault,
+            }
+        })
     }
 
     /// Fills a payload template: fields whose name ends in `.$` hold paths or functions.
@@ -217,18 +247,16 @@ pub fn place(state: &Map<String, Value>, raw: &Value, result: Value) -> Result<V
         Some(_) => return Err(Fault::runtime("ResultPath must be a path or null")),
     };
     let path = Path::parse(text).map_err(Fault::runtime)?;
-    let mismatch = || {
-        Fault::new(
-            "States.ResultPathMatchFailure",
-            format!("Unable to apply ResultPath '{text}' to input '{raw}'"),
-        )
-    };
     let parts = path
         .reference()
         .ok_or_else(|| Fault::runtime(format!("ResultPath '{text}' is no reference path")))?;
     let mut output = raw.clone();
     let mut target = &mut output;
     for part in parts {
+        let mismatch = || {
+            let step = part.map_or_else(|index| index.to_string(), str::to_owned);
+            Fault::conflict("States.ResultPathMatchFailure", &step, raw)
+        };
         target = match part {
             Ok(name) => {
                 if target.is_null() {

@@ -119,8 +119,12 @@ pub fn apply(arguments: &Arguments<'_>, scope: &Scope<'_>) -> Result<Value, Faul
         "ArrayGetItem" => {
             arguments.count(2..=2)?;
             let index = usize::try_from(arguments.integer(1)?).ok();
-            let item = index.and_then(|index| arguments.values[0].get(index));
-            arguments.array(0)?;
+            let items = arguments.array(0)?;
+            // As measured: of an empty array, any item is null.
+            if items.is_empty() {
+                return Ok(Value::Null);
+            }
+            let item = index.and_then(|index| items.get(index));
             item.cloned().ok_or_else(|| arguments.wrong())
         }
         "ArrayLength" => {
@@ -224,18 +228,27 @@ fn format(arguments: &Arguments<'_>) -> Result<Value, Fault> {
             "{cause}: number of arguments do not match the occurrences of {{}}."
         ))
     };
-    let mut rest = arguments.text(0)?;
+    let unmatched = |found: char, wanted: char| {
+        Fault::intrinsic(format!(
+            "Invalid template in States.Format: matching '{wanted}' not found for '{found}'."
+        ))
+    };
     let mut values = arguments.values[1..].iter();
     let mut text = String::new();
-    while let Some(at) = rest.find("{}") {
-        text.push_str(&rest[..at]);
-        show(values.next().ok_or_else(uneven)?, &mut text);
-        rest = &rest[at + 2..];
+    let mut template = arguments.text(0)?.chars();
+    while let Some(c) = template.next() {
+        match c {
+            '{' if template.next() == Some('}') => {
+                show(values.next().ok_or_else(uneven)?, &mut text);
+            }
+            '{' => return Err(unmatched('{', '}')),
+            '}' => return Err(unmatched('}', '{')),
+            c => text.push(c),
+        }
     }
     if values.next().is_some() {
         return Err(uneven());
     }
-    text.push_str(rest);
     Ok(literal_braces(Value::String(text)))
 }
 

@@ -157,7 +157,7 @@ impl Visit<'_> {
         const PREFIX: &str = "An error occurred while executing the state";
         let named = matches!(
             fault.error.as_str(),
-            "States.Runtime" | "States.IntrinsicFailure" | "States.ResultPathMatchFailure"
+            "States.Runtime" | "States.IntrinsicFailure"
         ) && !fault.is_said;
         let mut cause = fault.cause;
         if (named || fault.location.is_some()) && !cause.starts_with(PREFIX) {

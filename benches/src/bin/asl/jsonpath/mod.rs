@@ -76,8 +76,8 @@ impl Path {
             .collect()
     }
 
-    /// Why a definite path leads nowhere, as Jayway says it.
-    pub fn missing(&self, document: &Value) -> String {
+    /// The first step that leads nowhere: what is before it, its number, and the way up to it.
+    fn dead_end<'v>(&self, document: &'v Value) -> (Option<&'v Value>, usize, String) {
         let mut at = Some(document);
         let mut walked = String::from("$");
         for (index, step) in self.steps.iter().enumerate() {
@@ -86,13 +86,32 @@ impl Path {
             if let Some(value) = at {
                 step.apply(value, document, &mut found);
             }
-            let is_last = index + 1 == self.steps.len();
-            if found.is_empty() && !is_last && at.is_some_and(Value::is_object) {
-                return format!("Missing property in path {walked}");
+            if found.is_empty() {
+                return (at, index, walked);
             }
             at = found.first().copied();
         }
-        format!("No results for path: {walked}")
+        (at, self.steps.len(), walked)
+    }
+
+    /// Why a definite path leads nowhere, as Jayway says it.
+    pub fn missing(&self, document: &Value) -> String {
+        let (before, index, walked) = self.dead_end(document);
+        if index + 1 < self.steps.len() && before.is_some_and(Value::is_object) {
+            return format!("Missing property in path {walked}");
+        }
+        let whole = self.steps.iter().map(Step::to_string);
+        format!("No results for path: ${}", whole.collect::<String>())
+    }
+
+    /// The name or index of the first step that leads nowhere.
+    pub fn missing_step(&self, document: &Value) -> String {
+        let (_, index, _) = self.dead_end(document);
+        match self.steps.get(index) {
+            Some(Step::Name(name)) => name.clone(),
+            Some(step) => step.to_string().trim_matches(['[', ']']).to_owned(),
+            None => String::new(),
+        }
     }
 
     /// Whether the path ends in the index of an item that its list has not.
