@@ -69,6 +69,7 @@ impl Aggregates {
     }
 
     /// Adds the numbers of another as far as count, sum and extremes go; the deviation means nothing afterwards.
+    #[inline]
     pub(crate) fn merge_outline(&mut self, other: &Self) {
         self.count += other.count;
         self.nan += other.nan;

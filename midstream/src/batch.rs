@@ -1,5 +1,6 @@
 //! Rows of one source by column, for what arrives in bulk.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -141,12 +142,15 @@ impl Batch {
     }
 
     fn id(&self, row: usize) -> Arc<str> {
-        id_of_row(&self.name, row)
+        id_of_row(&self.name, row, &mut String::new())
     }
 }
 
-fn id_of_row(batch: &str, row: usize) -> Arc<str> {
-    format!("{batch}/{row}").into()
+fn id_of_row(batch: &str, row: usize, text: &mut String) -> Arc<str> {
+    text.clear();
+    // Writing to a text does not fail.
+    let _ = write!(text, "{batch}/{row}");
+    text.as_str().into()
 }
 
 /// An event's id. That of a row is made into text only where it is told: most rows that a pattern keeps never are.
@@ -159,9 +163,14 @@ pub(crate) enum EventId {
 
 impl EventId {
     pub fn text(&self) -> Arc<str> {
+        self.text_by(&mut String::new())
+    }
+
+    /// As [`EventId::text`], made in a text that serves for the next one too.
+    pub fn text_by(&self, text: &mut String) -> Arc<str> {
         match self {
             Self::Text(id) => id.clone(),
-            Self::Row(batch, row) => id_of_row(batch, *row),
+            Self::Row(batch, row) => id_of_row(batch, *row, text),
         }
     }
 

@@ -9,6 +9,7 @@ use crate::aggregate::Aggregate;
 use crate::error::Result;
 use crate::event::{Value, ValueRef};
 use crate::pattern::Earlier;
+use crate::predicate::Node;
 
 /// A value computed from an event, from earlier steps of a pattern, or from a window's aggregates.
 ///
@@ -51,6 +52,23 @@ pub(crate) enum Term<L> {
     Negative(Box<Term<L>>),
     Arithmetic(Operator, Box<Term<L>>, Box<Term<L>>),
     Call(Function, Vec<Term<L>>),
+    /// Whether it holds; missing where that is unknown.
+    Condition(Box<Node<L>>),
+    /// The value of the first condition that holds, or the last value.
+    Case(Vec<(Node<L>, Term<L>)>, Option<Box<Term<L>>>),
+    Cast(Box<Term<L>>, Kind),
+}
+
+/// What a value is made into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The nearest whole number; halves go away from zero.
+    Whole,
+    Number,
+    /// A number rounded to so many digits behind the point.
+    Digits(u8),
+    Text,
+    Truth,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -214,6 +232,18 @@ impl<L> Term<L> {
                     .map(|operand| operand.map(leaf))
                     .collect::<Result<_>>()?,
             ),
+            Self::Condition(condition) => Term::Condition(Box::new(condition.map(leaf)?)),
+            Self::Case(branches, otherwise) => {
+                let mut mapped = Vec::with_capacity(branches.len());
+                for (condition, value) in branches {
+                    mapped.push((condition.map(leaf)?, value.map(leaf)?));
+                }
+                let otherwise = otherwise
+                    .as_ref()
+                    .map(|value| value.map(leaf).map(Box::new));
+                Term::Case(mapped, otherwise.transpose()?)
+            }
+            Self::Cast(inner, kind) => Term::Cast(Box::new(inner.map(leaf)?), *kind),
         })
     }
 
@@ -222,7 +252,13 @@ impl<L> Term<L> {
         match self {
             Self::Literal(_) => false,
             Self::Leaf(leaf) => is(leaf),
-            Self::Negative(inner) => inner.any(is),
+            Self::Negative(inner) | Self::Cast(inner, _) => inner.any(is),
+            Self::Condition(condition) => condition.any(is),
+            Self::Case(branches, otherwise) => {
+                let branch =
+                    |(condition, value): &(Node<L>, Self)| condition.any(is) || value.any(is);
+                branches.iter().any(branch) || otherwise.as_ref().is_some_and(|value| value.any(is))
+            }
             Self::Arithmetic(_, a, b) => a.any(is) || b.any(is),
             Self::Call(_, operands) => operands.iter().any(|operand| operand.any(is)),
         }
@@ -249,6 +285,54 @@ impl Term<Place> {
                 let operands = operands.iter().map(|operand| operand.value(values));
                 function.apply(&operands.collect::<Option<Vec<_>>>()?)
             }
+            Self::Condition(condition) => condition.test_with(values).map(Value::Bool),
+            Self::Case(branches, otherwise) => {
+                let mut branches = branches.iter();
+                let held =
+                    branches.find(|(condition, _)| condition.test_with(values) == Some(true));
+                match held {
+                    Some((_, value)) => value.value(values),
+                    None => otherwise.as_ref()?.value(values),
+                }
+            }
+            Self::Cast(inner, kind) => kind.of(&inner.value(values)?),
+        }
+    }
+}
+
+impl Kind {
+    /// The value as this; none where it has no such form.
+    fn of(self, value: &Value) -> Option<Value> {
+        let as_number = || match value {
+            Value::Text(text) => text.trim().parse().ok(),
+            other => other.as_f64(),
+        };
+        match self {
+            Self::Text => Some(Value::Text(value.to_string().into())),
+            Self::Number => as_number().map(Value::Float),
+            Self::Digits(digits) => {
+                let scale = 10_f64.powi(digits.into());
+                as_number().map(|number| Value::Float((number * scale).round() / scale))
+            }
+            Self::Whole => match value {
+                Value::Int(number) => Some(Value::Int(*number)),
+                Value::Text(text) => text.trim().parse().ok().map(Value::Int),
+                other => {
+                    let number = other.as_f64()?.round();
+                    // The bounds of the integers are powers of two, so that floats hold them exactly.
+                    let fits = (i64::MIN as f64..-(i64::MIN as f64)).contains(&number);
+                    fits.then_some(Value::Int(number as i64))
+                }
+            },
+            Self::Truth => match value {
+                Value::Bool(truth) => Some(Value::Bool(*truth)),
+                Value::Text(text) => match text.trim().to_ascii_lowercase().as_str() {
+                    "true" | "t" | "1" => Some(Value::Bool(true)),
+                    "false" | "f" | "0" => Some(Value::Bool(false)),
+                    _ => None,
+                },
+                other => other.as_f64().map(|number| Value::Bool(number != 0.0)),
+            },
         }
     }
 }

@@ -15,18 +15,24 @@ use crate::time::Timestamp;
 pub struct MatchId(u128);
 
 impl MatchId {
-    /// FNV-1a, 128 bits, over the rule's name, the key and what the match begins with; parts are
-    /// separated so that no two lists of parts read alike.
+    /// Of the rule's name, the key and what the match begins with.
     pub(crate) fn of(parts: &[&str]) -> Self {
-        let mut hash = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d_u128;
-        for part in parts {
-            let length = (part.len() as u64).to_le_bytes();
-            for byte in length.iter().chain(part.as_bytes()) {
-                hash ^= u128::from(*byte);
-                hash = hash.wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b);
-            }
-        }
-        Self(hash)
+        parts.iter().fold(Self::begin(), |id, part| id.with(part))
+    }
+
+    /// Of nothing yet.
+    pub(crate) fn begin() -> Self {
+        Self(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d)
+    }
+
+    /// Of one more part: FNV-1a, 128 bits. Parts are separated so that no two lists of parts read alike.
+    #[must_use]
+    pub(crate) fn with(self, part: &str) -> Self {
+        let length = (part.len() as u64).to_le_bytes();
+        let bytes = length.iter().chain(part.as_bytes());
+        Self(bytes.fold(self.0, |hash, byte| {
+            (hash ^ u128::from(*byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b)
+        }))
     }
 
     /// 64 bits of it, mixed once more.

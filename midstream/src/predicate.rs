@@ -177,7 +177,7 @@ impl<L> Node<L> {
         })
     }
 
-    fn any(&self, is: &impl Fn(&L) -> bool) -> bool {
+    pub fn any(&self, is: &impl Fn(&L) -> bool) -> bool {
         match self {
             Self::Always => false,
             Self::Compare(a, _, b) => a.any(is) || b.any(is),
@@ -231,6 +231,11 @@ fn fill(values: &[f64], words: &mut [u64], hold: impl Fn(f64) -> bool) {
 impl Node<Place> {
     fn rows(&self, batch: &Batch, rows: Range<usize>, words: &mut [u64]) {
         match self {
+            Self::Always => {
+                for (word, first) in words.iter_mut().zip((0..rows.len()).step_by(64)) {
+                    *word = u64::MAX >> 64_usize.saturating_sub(rows.len() - first);
+                }
+            }
             Self::Compare(
                 Term::Leaf(Place::Field(field)),
                 comparison,
@@ -290,7 +295,7 @@ impl Node<Place> {
         }
     }
 
-    fn test_with(&self, values: &impl Values) -> Option<bool> {
+    pub fn test_with(&self, values: &impl Values) -> Option<bool> {
         match self {
             Self::Always => Some(true),
             Self::Compare(a, comparison, b) => comparison.test(
@@ -365,15 +370,19 @@ fn looks_like(text: &str, pattern: &str) -> bool {
 impl Comparison {
     /// Unknown for values that have no order, NaN among them.
     pub(crate) fn test(self, left: ValueRef<'_>, right: ValueRef<'_>) -> Option<bool> {
-        let order = compare(left, right)?;
-        Some(match self {
+        compare(left, right).map(|order| self.is(order))
+    }
+
+    /// Whether this is what values in such an order are.
+    pub(crate) fn is(self, order: Ordering) -> bool {
+        match self {
             Self::Less => order == Ordering::Less,
             Self::LessOrEqual => order != Ordering::Greater,
             Self::Greater => order == Ordering::Greater,
             Self::GreaterOrEqual => order != Ordering::Less,
             Self::Equal => order == Ordering::Equal,
             Self::NotEqual => order != Ordering::Equal,
-        })
+        }
     }
 }
 

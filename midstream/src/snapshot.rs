@@ -29,7 +29,7 @@ use crate::time::Timestamp;
 use crate::watermark::SavedClocks;
 
 /// Magic and version.
-const MAGIC: [u8; 8] = *b"MSSNAP\0\x02";
+const MAGIC: [u8; 8] = *b"MSSNAP\0\x03";
 const SUM_BYTES: usize = 4;
 
 /// What is kept besides ids.

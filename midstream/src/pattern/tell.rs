@@ -168,14 +168,18 @@ impl Teller {
     }
 
     fn id(&self, key: &Key, ids: &[Arc<str>]) -> MatchId {
-        let key = key
-            .value()
-            .as_ref()
-            .map(Value::to_string)
-            .unwrap_or_default();
-        let mut parts = vec![&*self.rule, key.as_str()];
-        parts.extend(ids.iter().map(|id| &**id));
-        MatchId::of(&parts)
+        let rule = MatchId::begin().with(&self.rule);
+        let keyed = match key {
+            Key::Text(text) => rule.with(text),
+            other => rule.with(
+                &other
+                    .value()
+                    .as_ref()
+                    .map(Value::to_string)
+                    .unwrap_or_default(),
+            ),
+        };
+        ids.iter().fold(keyed, |id, event| id.with(event))
     }
 
     /// The ids of a chain by step.
@@ -199,10 +203,10 @@ impl Teller {
 }
 
 fn ids(node: NodeId, buffer: &Buffer) -> Vec<Arc<str>> {
-    let mut ids: Vec<_> = buffer
-        .path(Some(node))
-        .map(|node| buffer.event(node).id.text())
-        .collect();
+    let path = || buffer.path(Some(node));
+    let mut ids = Vec::with_capacity(path().count());
+    let mut text = String::new();
+    ids.extend(path().map(|node| buffer.event(node).id.text_by(&mut text)));
     ids.reverse();
     ids
 }

@@ -37,6 +37,8 @@ pub struct RecognizeRule {
     pub(crate) measures: Vec<(String, Term<Navigation>)>,
     /// What is told, of the measures and the columns; all of them where nothing is named.
     pub(crate) select: Option<Vec<(String, Term<String>)>>,
+    /// Which rows are told.
+    pub(crate) filter: Option<Node<String>>,
     pub(crate) rows: RowsPerMatch,
     pub(crate) skip: Skip,
     pub(crate) within: Option<Duration>,

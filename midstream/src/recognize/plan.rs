@@ -26,6 +26,8 @@ pub(super) struct Plan {
     pub columns: Vec<(Arc<str>, usize)>,
     /// What is told, where it is not all columns and measures.
     pub select: Option<Vec<(Arc<str>, Term<Place>)>>,
+    /// Which rows are told: a condition on all columns and measures.
+    pub filter: Option<Compiled>,
     pub rows: RowsPerMatch,
     pub skip: Skip,
     pub within: Option<i64>,
@@ -86,19 +88,22 @@ impl Plan {
             .map(|(name, _)| name)
             .chain(measures.iter().map(|(name, _)| name))
             .collect();
+        let known = |name: &String| {
+            let place = names.iter().position(|known| ***known == **name);
+            place.map(Place::Field).ok_or_else(|| Error::UnknownField {
+                source_name: rule.name.clone(),
+                field: name.clone(),
+                known: names
+                    .iter()
+                    .map(|name| &***name)
+                    .collect::<Vec<_>>()
+                    .join(", "),
+            })
+        };
+        let filter = rule.filter.as_ref();
+        let filter = filter.map(|filter| filter.map(&mut |leaf| known(leaf)));
+        let filter = filter.transpose()?.map(Compiled);
         let select = rule.select.as_ref().map(|select| {
-            let known = |name: &String| {
-                let place = names.iter().position(|known| ***known == **name);
-                place.map(Place::Field).ok_or_else(|| Error::UnknownField {
-                    source_name: rule.name.clone(),
-                    field: name.clone(),
-                    known: names
-                        .iter()
-                        .map(|name| &***name)
-                        .collect::<Vec<_>>()
-                        .join(", "),
-                })
-            };
             select
                 .iter()
                 .map(|(name, term)| {
@@ -121,6 +126,7 @@ impl Plan {
             measures,
             columns,
             select,
+            filter,
             rows: rule.rows,
             skip: rule.skip.clone(),
             within: rule.within.map(millis),

@@ -119,8 +119,15 @@ impl Plan {
             .iter()
             .map(|(name, at)| (name.clone(), shown.values.get(*at).cloned().flatten()));
         let mut columns: Vec<(Arc<str>, Option<Value>)> = columns.chain(measures).collect();
+        let all = Named(&columns);
+        if self
+            .filter
+            .as_ref()
+            .is_some_and(|filter| !filter.holds_with(&all))
+        {
+            return None;
+        }
         if let Some(select) = &self.select {
-            let all = Named(columns);
             columns = select
                 .iter()
                 .map(|(name, term)| (name.clone(), term.value(&all)))
@@ -158,9 +165,9 @@ impl Plan {
 }
 
 /// Columns by their place.
-struct Named(Vec<(Arc<str>, Option<Value>)>);
+struct Named<'a>(&'a [(Arc<str>, Option<Value>)]);
 
-impl Values for Named {
+impl Values for Named<'_> {
     fn value(&self, place: Place) -> Option<Value> {
         match place {
             Place::Field(field) => self.0.get(field)?.1.clone(),

@@ -276,6 +276,7 @@ fn statement(parser: &mut Parser<'_>, name: &str) -> Read<RecognizeRule> {
         define: Vec::new(),
         measures: Vec::new(),
         select: None,
+        filter: None,
         rows: RowsPerMatch::One,
         skip: Skip::PastLast,
         within: None,
@@ -374,20 +375,22 @@ fn statement(parser: &mut Parser<'_>, name: &str) -> Read<RecognizeRule> {
         Some((false, variable)) => Skip::ToLast(known.need(&variable)?),
         None => Skip::PastLast,
     };
-    let alias = if word(parser, "AS") || matches!(parser.peek_token().token, Token::Word(_)) {
-        let refused = [
-            "WHERE", "GROUP", "ORDER", "JOIN", "HAVING", "LIMIT", "UNION",
-        ];
-        let next = parser.peek_token().token.to_string().to_uppercase();
-        if refused.contains(&next.as_str()) {
-            return own(format!(
-                "{next} behind MATCH_RECOGNIZE is refused; make it another rule"
-            ));
-        }
-        Some(parser.parse_identifier()?.value)
-    } else {
-        None
-    };
+    let alias = alias(parser)?;
+    if word(parser, "WHERE") {
+        let condition = parser.parse_expr()?;
+        rule.filter = Some(value::filter(&condition, alias.as_deref())?);
+    }
+    if word(parser, "ORDER") {
+        need(parser, &["BY"])?;
+        // A match is told when it is complete: there is no end at which all could be put in order.
+        parser.parse_comma_separated(Parser::parse_order_by_expr)?;
+    }
+    let next = parser.peek_token().token.to_string().to_uppercase();
+    if REFUSED_BEHIND.contains(&next.as_str()) {
+        return own(format!(
+            "{next} behind MATCH_RECOGNIZE is refused; make it another rule"
+        ));
+    }
     let _ = parser.consume_token(&Token::SemiColon);
     if parser.peek_token().token != Token::EOF {
         let found = parser.peek_token().token;
@@ -396,6 +399,26 @@ fn statement(parser: &mut Parser<'_>, name: &str) -> Read<RecognizeRule> {
     rule.select = select(&projection, alias.as_deref())?;
     rule.variables = known.variables;
     Ok(rule)
+}
+
+/// What may not stand behind `MATCH_RECOGNIZE`.
+const REFUSED_BEHIND: [&str; 6] = ["GROUP", "JOIN", "HAVING", "LIMIT", "UNION", "FETCH"];
+
+/// The name of what is found.
+fn alias(parser: &mut Parser<'_>) -> Read<Option<String>> {
+    if !word(parser, "AS") {
+        let next = parser.peek_token().token;
+        let known = ["WHERE", "ORDER"].into_iter().chain(REFUSED_BEHIND);
+        let is_clause = |word: &Word| {
+            let mut known = known.clone();
+            word.quote_style.is_none()
+                && known.any(|clause| word.value.eq_ignore_ascii_case(clause))
+        };
+        if !matches!(&next, Token::Word(word) if !is_clause(word)) {
+            return Ok(None);
+        }
+    }
+    Ok(Some(parser.parse_identifier()?.value))
 }
 
 fn rows_per_match(parser: &mut Parser<'_>) -> Read<RowsPerMatch> {

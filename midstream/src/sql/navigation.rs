@@ -187,7 +187,7 @@ pub(super) fn navigated_value(
         return Ok(None);
     }
     let mut variables: Option<Vec<Variable>> = None;
-    let found = term(of, &mut |leaf| {
+    let found = term(of, &mut |leaf: &Expr| {
         let Some(found) = pick(leaf, scope, semantics)? else {
             return Ok(None);
         };
@@ -242,7 +242,7 @@ fn aggregated(
             variables = Some(scope.names.need(&name.to_string())?);
             None
         }
-        FunctionArgExpr::Expr(inner) => Some(term(inner, &mut |leaf| {
+        FunctionArgExpr::Expr(inner) => Some(term(inner, &mut |leaf: &Expr| {
             let Some(found) = pick(leaf, scope, semantics)? else {
                 return Ok(None);
             };

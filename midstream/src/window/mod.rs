@@ -11,6 +11,7 @@ mod panes;
 mod plan;
 mod session;
 mod summary;
+mod timeline;
 
 use std::sync::Arc;
 
@@ -94,6 +95,7 @@ impl<S: Summary> Frame<S> {
     }
 
     /// Whether what is asked of a window holds.
+    #[inline]
     fn holds(&self, all: &S) -> bool {
         !all.is_empty()
             && (self.having.is_empty() || {
@@ -107,6 +109,7 @@ impl<S: Summary> Frame<S> {
     }
 
     /// What is told of a window; notes whether what is asked held.
+    #[inline]
     fn tells(&self, all: &S, held: &mut bool) -> Option<Edge> {
         let holds = match &self.until {
             Some(until) if *held => !all.is_empty() && !until.holds_with(&Slots(all, &self.plan)),
@@ -122,13 +125,24 @@ impl<S: Summary> Frame<S> {
 
     /// Says whether a window of panes is told, and then what it holds.
     fn tells_panes(&self, panes: &Panes<S>, held: &mut bool) -> Option<(Edge, S)> {
+        self.tells_merged(|| panes.outline(), || panes.all(), held)
+    }
+
+    /// Says whether a window is told, and then what it holds; merges no more than it must.
+    #[inline]
+    fn tells_merged(
+        &self,
+        outline: impl FnOnce() -> S,
+        all: impl FnOnce() -> S,
+        held: &mut bool,
+    ) -> Option<(Edge, S)> {
         let asks = !self.having.is_empty() || self.condition.is_some();
         if !(self.outline_decides && asks) {
-            let all = panes.all();
+            let all = all();
             return self.tells(&all, held).map(|edge| (edge, all));
         }
-        let edge = self.tells(&panes.outline(), held)?;
-        Some((edge, panes.all()))
+        let edge = self.tells(&outline(), held)?;
+        Some((edge, all()))
     }
 
     fn output(
@@ -176,11 +190,14 @@ impl<S: Summary> Frame<S> {
 }
 
 impl Having {
+    #[inline]
     fn holds(&self, aggregates: &crate::aggregate::Aggregates) -> bool {
         let (kind, limit, comparison) = self.parts();
         let Some(value) = aggregates.get(kind) else {
             return false;
         };
-        comparison.test(ValueRef::Float(value), ValueRef::Float(limit)) == Some(true)
+        value
+            .partial_cmp(&limit)
+            .is_some_and(|order| comparison.is(order))
     }
 }

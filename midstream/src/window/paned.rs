@@ -3,12 +3,10 @@
 //! 2005).
 //!
 //! Windows begin at multiples of the slide since the epoch. A window is told when time reaches its end.
-//! Constant time an event; a slide costs constant time a key, however many panes a window has.
+//! Constant time an event; a slide costs constant time a key, however many panes a window has ([`Timeline`]).
 
 use std::ops::Range;
 use std::sync::Arc;
-
-use serde::{Deserialize, Serialize};
 
 use crate::batch::{Batch, Row};
 use crate::event::ValueRef;
@@ -16,20 +14,17 @@ use crate::key::KeyTable;
 use crate::operator::{Operator, loaded, saved};
 use crate::output::Output;
 use crate::time::Timestamp;
-use crate::window::panes::Panes;
 use crate::window::plan::divisor;
 use crate::window::summary::Summary;
+use crate::window::timeline::{Held, Timeline};
 use crate::window::{Frame, KEYS_MAX};
-
-/// How many keys ahead memory is read when a window ends: each key's panes lie elsewhere, and waiting for one
-/// after the other is most of the time.
-const READ_AHEAD: usize = 8;
 
 #[derive(Debug)]
 pub(super) struct Paned<S: Summary> {
     frame: Frame<S>,
     clock: Clock,
-    keys: KeyTable<State<S>>,
+    keys: KeyTable<Held<S>>,
+    timeline: Timeline<S>,
     /// The places of the keys in order, where they are known.
     order: Vec<u32>,
     passing: Vec<u64>,
@@ -93,13 +88,6 @@ impl Clock {
     }
 }
 
-#[derive(Debug, Default, Serialize, Deserialize)]
-struct State<S> {
-    panes: Panes<S>,
-    /// Whether the conditions held in the last window.
-    held: bool,
-}
-
 /// The place of a key; none for one too many, which is counted.
 pub(crate) fn place_of<T: Default>(
     keys: &mut KeyTable<T>,
@@ -127,6 +115,7 @@ impl<S: Summary> Paned<S> {
                 pane: i64::MIN,
             },
             keys: KeyTable::default(),
+            timeline: Timeline::default(),
             order: Vec::new(),
             passing: Vec::new(),
         }
@@ -138,36 +127,33 @@ impl<S: Summary> Paned<S> {
         if self.order.len() != self.keys.len() {
             self.order = self.keys.ordered();
         }
-        let mut oldest = i64::MAX;
-        let order = std::mem::take(&mut self.order);
+        self.timeline.seal(&mut self.keys);
+        self.timeline.drop_before(&mut self.keys, begin);
         let mut gone = false;
-        for (at, place) in order.iter().enumerate() {
-            if let Some(ahead) = order.get(at + READ_AHEAD) {
-                self.keys.at(*ahead).panes.read_ahead();
-            }
+        for place in &self.order {
             let (key, state) = self.keys.entry_mut(*place);
             // A key stays until a window without it, in which what is asked does not hold.
-            state.panes.drop_before(begin);
-            if let Some((edge, all)) = self.frame.tells_panes(&state.panes, &mut state.held) {
+            gone |= state.is_before(begin);
+            let mut held = state.held;
+            let told = self
+                .frame
+                .tells_merged(|| state.outline(), || state.all(), &mut held);
+            state.held = held;
+            if let Some((edge, all)) = told {
                 let name = end.to_string();
                 out.push(self.frame.output(&all, key, (begin, end), &name, edge));
             }
-            match state.panes.oldest() {
-                Some(start) => oldest = oldest.min(start),
-                None => gone = true,
-            }
         }
-        self.order = order;
         if gone {
             for place in std::mem::take(&mut self.order) {
                 let state = self.keys.at_mut(place);
-                if state.panes.oldest().is_none() {
-                    state.held = false;
+                if state.is_before(begin) {
+                    *state = Held::default();
                     self.keys.remove(place);
                 }
             }
         }
-        (oldest != i64::MAX).then_some(oldest)
+        self.timeline.oldest()
     }
 }
 
@@ -182,7 +168,7 @@ impl<S: Summary> Operator for Paned<S> {
         let known = self.keys.len();
         let mut dropped = 0;
         if let Some(place) = place_of(&mut self.keys, key, &mut dropped) {
-            self.keys.at_mut(place).panes.push(start, input);
+            self.timeline.push(&mut self.keys, place, start, input);
         }
         if self.keys.len() != known {
             self.order.clear();
@@ -211,7 +197,7 @@ impl<S: Summary> Operator for Paned<S> {
                 });
                 let input = S::read(&self.frame.plan, row);
                 if let (Some(place), Some(input)) = (place, input) {
-                    self.keys.at_mut(place).panes.push(start, input);
+                    self.timeline.push(&mut self.keys, place, start, input);
                 }
             }
         }
@@ -250,6 +236,7 @@ impl<S: Summary> Operator for Paned<S> {
     fn save(&self) -> Option<Vec<u8>> {
         saved(&(
             &self.keys,
+            &self.timeline,
             self.clock.next_end,
             self.clock.pane,
             self.frame.dropped,
@@ -257,10 +244,15 @@ impl<S: Summary> Operator for Paned<S> {
     }
 
     fn restore(&mut self, bytes: &[u8]) -> bool {
-        let Some((keys, next_end, pane, dropped)) = loaded(bytes) else {
+        let Some((keys, timeline, next_end, pane, dropped)) = loaded(bytes) else {
             return false;
         };
+        let timeline: Timeline<S> = timeline;
+        if !timeline.is_of(&keys) {
+            return false;
+        }
         self.keys = keys;
+        self.timeline = timeline;
         self.order.clear();
         self.clock.next_end = next_end;
         self.clock.pane = pane;

@@ -88,11 +88,6 @@ impl<S: Summary> Panes<S> {
         (self.oldest != i64::MAX).then_some(self.oldest)
     }
 
-    /// Reads what [`Panes::all`] will read, so that it is near when it is asked for.
-    pub fn read_ahead(&self) {
-        std::hint::black_box(self.ring.front().map(|(start, _)| *start));
-    }
-
     /// All panes.
     pub fn all(&self) -> S {
         self.all_by(S::merge)

@@ -195,6 +195,82 @@ fn partitions_are_apart_and_permutations_prefer_the_order_written() {
 }
 
 #[test]
+fn conditions_cases_and_casts_are_values() {
+    let sql = "SELECT * FROM t MATCH_RECOGNIZE (ORDER BY ts
+      MEASURES LAST(A.v) > 2 AS big, A.v IN (1, 2) AS few, A.v BETWEEN 2 AND 3 OR A.v = 9 AS mid,
+        B.v IS NULL AS alone, (B.v > 1) IS UNKNOWN AS unsure,
+        CASE WHEN A.v > 2 THEN 'high' WHEN A.v > 1 THEN 'mid' ELSE 'low' END AS searched,
+        CASE A.v WHEN 1 THEN 'one' WHEN 2 THEN 'two' END AS simple,
+        CAST(A.v AS VARCHAR) || '!' AS text, CAST('2.5' AS DOUBLE) * A.v AS half, CAST(2.5 AS INTEGER) AS whole,
+        CAST(A.v - 1 AS BOOLEAN) AS truth, CAST(k AS BIGINT) AS none, CAST(1.005 * A.v AS DECIMAL(10, 1)) AS digits,
+        SUM(CASE WHEN v > 1 THEN 10 ELSE 1 END) AS score, NULL AS nothing
+      PATTERN (A B?) DEFINE A AS CASE WHEN v > 8 THEN false ELSE v > 0 END, B AS v > 100)";
+    let found = run(sql, &series(&[1, 2, 3, 9]));
+    let told: Vec<String> = found
+        .iter()
+        .map(|output| serde_json::to_string(record(output)).unwrap())
+        .collect();
+    let row = |id: &str, rest: &str| format!("{{\"events\":[\"{id}\"],\"columns\":{{{rest}}}}}");
+    assert_eq!(
+        told,
+        [
+            row(
+                "0",
+                r#""big":false,"few":true,"mid":false,"alone":true,"unsure":true,"searched":"low","simple":"one","text":"1!","half":2.5,"whole":3,"truth":false,"none":null,"digits":1.0,"score":1,"nothing":null"#
+            ),
+            row(
+                "1",
+                r#""big":false,"few":true,"mid":true,"alone":true,"unsure":true,"searched":"mid","simple":"two","text":"2!","half":5.0,"whole":3,"truth":true,"none":null,"digits":2.0,"score":10,"nothing":null"#
+            ),
+            row(
+                "2",
+                r#""big":true,"few":false,"mid":true,"alone":true,"unsure":true,"searched":"high","simple":null,"text":"3!","half":7.5,"whole":3,"truth":true,"none":null,"digits":3.0,"score":10,"nothing":null"#
+            ),
+        ]
+    );
+}
+
+#[test]
+fn truth_tests_know_three_values() {
+    for (test, wanted) in [
+        ("(PREV(v) > 1) IS TRUE", [false, false, true]),
+        ("(PREV(v) > 1) IS NOT TRUE", [true, true, false]),
+        ("NOT ((PREV(v) > 1) IS TRUE)", [true, true, false]),
+        ("(PREV(v) > 1) IS FALSE", [false, true, false]),
+        ("(PREV(v) > 1) IS NOT FALSE", [true, false, true]),
+        ("(PREV(v) > 1) IS UNKNOWN", [true, false, false]),
+        ("(PREV(v) > 1) IS NOT UNKNOWN", [false, true, true]),
+        ("PREV(v) IS DISTINCT FROM 1", [true, false, true]),
+        ("PREV(v) IS NOT DISTINCT FROM NULL", [true, false, false]),
+        ("NOT (PREV(v) > 1)", [false, true, false]),
+    ] {
+        let sql = format!(
+            "SELECT ts FROM t MATCH_RECOGNIZE (ORDER BY ts MEASURES A.ts AS ts PATTERN (A) DEFINE A AS {test})"
+        );
+        let found = ints(&run(&sql, &series(&[1, 2, 3])), "ts");
+        let held = wanted.iter().zip(1..).filter(|(held, _)| **held);
+        let wanted: Vec<i64> = held.map(|(_, ts)| ts).collect();
+        assert_eq!(found, wanted, "{test}");
+    }
+}
+
+#[test]
+fn what_is_found_is_filtered_by_name() {
+    let sql = "SELECT mr.top FROM t MATCH_RECOGNIZE (PARTITION BY k ORDER BY ts
+      MEASURES MAX(v) AS top, COUNT(*) AS n PATTERN (A+) DEFINE A AS v > 0) AS mr
+      WHERE mr.n > 1 AND k LIKE 'a%' ORDER BY mr.top DESC";
+    let rows = [
+        ("a", 1, 5),
+        ("b", 2, 6),
+        ("b", 3, 7),
+        ("a", 4, 0),
+        ("a", 5, 2),
+        ("a", 6, 3),
+    ];
+    assert_eq!(ints(&run(sql, &rows), "top"), [3]);
+}
+
+#[test]
 fn what_is_refused_is_told_with_its_place() {
     let sql = |pattern: &str, define: &str| {
         format!(
@@ -214,8 +290,10 @@ fn what_is_refused_is_told_with_its_place() {
         (sql("A{3,1}", "A AS v > 1"), "maximum"),
         (sql("A", "A AS FINAL LAST(v) > 1"), "FINAL"),
         (sql("A", "A AS v IN (SELECT 1)"), "refused"),
-        (sql("A", "A AS CASE WHEN v > 1 THEN true END"), "refused"),
-        (sql("A", "A AS v > 1") + " WHERE v > 2", "WHERE"),
+        (sql("A", "A AS CAST(v AS DATE) > 1"), "CAST to DATE"),
+        (sql("A", "A AS CAST(v AS VARCHAR(3)) = '1'"), "SUBSTRING"),
+        (sql("A", "A AS 1 + v"), "condition"),
+        (sql("A", "A AS v > 1") + " GROUP BY v", "GROUP"),
     ] {
         match parse_sql(&text, "r") {
             Err(Error::Syntax { line, cause, .. }) => {

@@ -34,6 +34,9 @@ struct Command {
     /// Only measurements whose name has this in it.
     #[arg(long, default_value = "")]
     only: String,
+    /// Only batches, not one by one: for profiles.
+    #[arg(long)]
+    batches: bool,
 }
 
 /// One load's figures.
@@ -92,11 +95,15 @@ fn measure(load: &Load, form: Form, events: usize, rounds: usize) -> Result<Figu
         cpu_rates.push(events as f64 / worked.as_secs_f64());
         black_box(&engine);
     }
-    rates.sort_by(f64::total_cmp);
-    figures.events_per_second = rates[rates.len() / 2];
-    cpu_rates.sort_by(f64::total_cmp);
-    figures.events_per_cpu_second = cpu_rates[cpu_rates.len() / 2];
+    figures.events_per_second = median(rates);
+    figures.events_per_cpu_second = median(cpu_rates);
     Ok(figures)
+}
+
+/// The median; 0 of nothing.
+fn median(mut rates: Vec<f64>) -> f64 {
+    rates.sort_by(f64::total_cmp);
+    rates.get(rates.len() / 2).copied().unwrap_or_default()
 }
 
 /// The time that the processor worked for this thread.
@@ -136,7 +143,8 @@ fn main() -> Result<()> {
             continue;
         }
         let figures = measure(&load, Form::Batches, command.events, command.rounds)?;
-        let single = measure(&load, Form::Events, command.events, command.rounds)?;
+        let rounds = if command.batches { 0 } else { command.rounds };
+        let single = measure(&load, Form::Events, command.events, rounds)?;
         // With a tenth of the events: what is slower shows as well.
         let steps = match load.name {
             "sequence_3" => Some(3),
