@@ -7,6 +7,7 @@
 
 mod lane;
 mod metrics;
+mod outgoing;
 mod pipeline;
 mod saved;
 mod spilt;
@@ -23,7 +24,8 @@ use crate::mqtt::{Account, Answer, Inbound, Message, Outbound, Outgoing, UNACKNO
 use crate::time::Timestamp;
 
 pub use metrics::ServeMetrics;
-pub use pipeline::{Dispatch, IN_FLIGHT_MAX, Outcome, Pipeline};
+pub use outgoing::{Dispatch, IN_FLIGHT_MAX, Outcome};
+pub use pipeline::Pipeline;
 
 /// How often queues and round trips are looked at.
 const OBSERVE_EVERY: Duration = Duration::from_millis(500);
