@@ -122,23 +122,32 @@ impl HttpModel {
             "temperature": 0.0,
             "logprobs": self.listed,
         }))?;
-        let listed = answer["choices"][0]["logprobs"]["top_logprobs"][0]
-            .as_object()
-            .map(|tokens| {
-                let scored = tokens.iter().filter_map(|(text, score)| {
-                    score
-                        .as_f64()
-                        .filter(|_| !text.is_empty())
-                        .map(|score| (text.clone(), score))
-                });
-                scored.collect::<Vec<_>>()
-            })
-            .filter(|tokens| !tokens.is_empty());
-        listed.ok_or_else(|| Error::Model {
-            action: "score with the endpoint",
-            cause: "its answer has no top_logprobs: it must know `logprobs`".to_owned(),
-        })
+        let listed = listed(&answer["choices"][0]["logprobs"]);
+        if listed.is_empty() {
+            return Err(Error::Model {
+                action: "score with the endpoint",
+                cause: "its answer has no top_logprobs: it must know `logprobs`".to_owned(),
+            });
+        }
+        Ok(listed)
     }
+}
+
+/// Tokens with their log-probabilities: a map of the first position, as OpenAI's completions and
+/// llama-cpp-python have it, or a list, as its chats and llama.cpp's own server have it.
+fn listed(logprobs: &Value) -> Vec<(String, f64)> {
+    let map = logprobs["top_logprobs"][0].as_object();
+    let of_map = map.into_iter().flatten();
+    let of_map = of_map.map(|(text, score)| (Some(text.as_str()), score.as_f64()));
+    let list = logprobs["content"][0]["top_logprobs"].as_array();
+    let of_list = list.into_iter().flatten();
+    let of_list = of_list.map(|token| (token["token"].as_str(), token["logprob"].as_f64()));
+    of_map
+        .chain(of_list)
+        .filter_map(|(text, score)| {
+            Some((text.filter(|text| !text.is_empty())?.to_owned(), score?))
+        })
+        .collect()
 }
 
 impl LanguageModel for HttpModel {

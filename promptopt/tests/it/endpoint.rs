@@ -1,7 +1,7 @@
 //! An OpenAI-compatible endpoint: llama.cpp's own server, started here.
 //!
-//! `EDGEWEAVE_LLAMA_PYTHON` names a Python with the package `llama-cpp-python[server]` of pip and
-//! `EDGEWEAVE_GGUF` the model; without them the test says so and passes.
+//! `EDGEWEAVE_LLAMA_PYTHON` names a Python with the package `xllamacpp` or `llama-cpp-python[server]` of pip
+//! and `EDGEWEAVE_GGUF` the model; without them the test says so and passes.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -39,19 +39,13 @@ fn llama_cpp_scores_and_generates_through_its_server() {
         return;
     };
     let port = free_port().to_string();
-    let mut command = Command::new(python);
-    command.args([
-        "-m",
-        "llama_cpp.server",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        &port,
-    ]);
-    command
-        .args(["--n_ctx", "512", "--logits_all", "true", "--model"])
-        .arg(model);
-    let server = command
+    let server = Command::new(python)
+        .arg(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/scripts/llama_server.py"
+        ))
+        .arg(model)
+        .arg(&port)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
@@ -162,10 +156,22 @@ fn a_server_that_fails_or_answers_something_else_is_an_error_in_words() {
     };
     assert!(refusal(&answering("no such model", "404 Not Found")).contains("404"));
     assert!(refusal(&answering("hello", "200 OK")).contains("no JSON"));
-    let error = refusal(&answering("{\"choices\":[{\"text\":\"x\"}]}", "200 OK"));
+    let error = refusal(&answering(r#"{"choices":[{"text":"x"}]}"#, "200 OK"));
     assert!(error.contains("must know `logprobs`"), "{error}");
     let nobody = format!("http://127.0.0.1:{}", free_port());
     assert!(refusal(&nobody).contains(&nobody), "the address is named");
+}
+
+#[test]
+fn log_probabilities_are_read_in_either_form_of_the_protocol() {
+    for body in [
+        r#"{"choices":[{"logprobs":{"top_logprobs":[{" b":-0.5," c":-2.0}]}}]}"#,
+        r#"{"choices":[{"logprobs":{"content":[{"token":" b","logprob":-0.5,"top_logprobs":[
+            {"token":" b","logprob":-0.5},{"token":" c","logprob":-2.0}]}]}}]}"#,
+    ] {
+        let model = HttpModel::new(&answering(body, "200 OK"), "m", Duration::from_secs(5));
+        assert_eq!(model.score("a", &[" b", " c"]).unwrap(), [-0.5, -2.0]);
+    }
 }
 
 #[test]

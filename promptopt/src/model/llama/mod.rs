@@ -34,6 +34,10 @@ pub const PREFIX_TOKENS_MAX: usize = 4096;
 ///
 /// Prompts of a batch share the keys and values of what they have in common at the start, and so do
 /// successive single prompts: the fixed part of a prompt goes through the model once.
+///
+/// The engine starts a thread for each core of the machine and reads another number from the environment
+/// alone. Where the process may use fewer cores (a container's quota, `taskset`), set `RAYON_NUM_THREADS` to
+/// their number before it starts: its threads would wait for one another by spinning, ten times slower.
 #[derive(Debug)]
 pub struct LlamaModel {
     name: String,

@@ -1,0 +1,36 @@
+"""Serves a GGUF model with llama.cpp's server: llama_server.py FILE PORT.
+
+Takes whichever package of pip there is: `xllamacpp` (the C++ server, as wheels) or `llama-cpp-python[server]`.
+"""
+
+import runpy
+import sys
+import time
+
+CONTEXT = 512
+
+
+def main() -> None:
+    file, port = sys.argv[1:]
+    try:
+        import xllamacpp
+    except ImportError:
+        sys.argv = ["llama_cpp.server", "--host", "127.0.0.1", "--port", port, "--model", file]
+        sys.argv += ["--n_ctx", str(CONTEXT), "--logits_all", "true"]
+        runpy.run_module("llama_cpp.server", run_name="__main__")
+        return
+    parameters = xllamacpp.CommonParams()
+    parameters.model.path = file
+    parameters.port = int(port)
+    parameters.n_ctx = CONTEXT
+    parameters.n_parallel = 1
+    # More would wait for one another on a machine that is busy with other tests.
+    parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = 1
+    server = xllamacpp.Server(parameters)
+    print(server.listening_address, flush=True)
+    while True:
+        time.sleep(3600)
+
+
+if __name__ == "__main__":
+    main()
