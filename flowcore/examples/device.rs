@@ -1,5 +1,5 @@
-//! What a small device links: a definition in JSON, actions, and a journal; no YAML. With the feature
-//! `sqlite` runs outlive the process, in the file that is named. Its size:
+//! What a small device links: a definition in JSON, actions, and a journal. With the feature `sqlite` runs
+//! outlive the process, in the file that is named; with `yaml` the definition is read as YAML. Its size:
 //! `cargo build --profile firmware -p edgeweave-flowcore --no-default-features --example device`.
 #![allow(clippy::print_stdout, reason = "an example")]
 
@@ -25,6 +25,17 @@ fn journal() -> Result<impl Journal, Box<dyn std::error::Error>> {
     Ok(flowcore::MemoryJournal::new())
 }
 
+// JSON is YAML too, so the same text shows what the reader of YAML adds.
+#[cfg(feature = "yaml")]
+fn workflow() -> flowcore::Result<Workflow> {
+    Workflow::from_yaml(WORKFLOW)
+}
+
+#[cfg(not(feature = "yaml"))]
+fn workflow() -> flowcore::Result<Workflow> {
+    Workflow::from_json(WORKFLOW)
+}
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut engine = Engine::new(journal()?)
         .action("threshold_check", |call| {
@@ -35,7 +46,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .action("send_event", |call| {
             Ok(json!({"sent": call.idempotency_key()}))
         });
-    engine.deploy(Workflow::from_json(WORKFLOW)?)?;
+    engine.deploy(workflow()?)?;
     let reading = json!({"value": 40.2});
     let run = engine.trigger("sensor_reading", reading, Timestamp::from_millis(0))?;
     let info = Runner::blocking(engine).run_until_ended(run)?;

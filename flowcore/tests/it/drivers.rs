@@ -163,11 +163,12 @@ fn a_pool_serves_urgent_calls_first() {
 fn a_call_that_times_out_in_the_pool_does_not_hold_up_its_run() {
     let mut engine = Engine::new(MemoryJournal::new()).action("slow", |call| {
         if call.attempt() == 1 {
-            std::thread::sleep(Duration::from_millis(300));
+            std::thread::sleep(Duration::from_millis(1_500));
         }
         Ok(json!(call.attempt()))
     });
-    let yaml = "workflow: {name: w, steps: [{id: s, action: slow, timeout: 20ms, retry: {max_attempts: 1, interval: 0s}}]}";
+    // Long enough for the second attempt on a machine that is busy with other tests.
+    let yaml = "workflow: {name: w, steps: [{id: s, action: slow, timeout: 500ms, retry: {max_attempts: 1, interval: 0s}}]}";
     engine.deploy(Workflow::from_yaml(yaml).unwrap()).unwrap();
     let mut pool = Pool::new(engine, NonZeroUsize::new(2).unwrap());
     let now = flowcore::Clock::now(&flowcore::SystemClock);
