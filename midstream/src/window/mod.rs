@@ -123,6 +123,12 @@ impl<S: Summary> Frame<S> {
         (before && !holds && self.emit == Emit::Changes && asks).then_some(Edge::Over)
     }
 
+    /// Whether a window that holds what the one before held is never told.
+    fn tells_changes_only(&self) -> bool {
+        let asks = !self.having.is_empty() || self.condition.is_some();
+        asks && self.emit != Emit::Every
+    }
+
     /// Says whether a window of panes is told, and then what it holds.
     fn tells_panes(&self, panes: &Panes<S>, held: &mut bool) -> Option<(Edge, S)> {
         self.tells_merged(|| panes.outline(), || panes.all(), held)

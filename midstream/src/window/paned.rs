@@ -3,7 +3,8 @@
 //! 2005).
 //!
 //! Windows begin at multiples of the slide since the epoch. A window is told when time reaches its end.
-//! Constant time an event; a slide costs constant time a key, however many panes a window has ([`Timeline`]).
+//! Constant time an event; a slide costs constant time a key, however many panes a window has ([`Timeline`]), and only
+//! for the keys with events that came or went, where a rule tells no window twice.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use crate::time::Timestamp;
 use crate::window::plan::divisor;
 use crate::window::summary::Summary;
 use crate::window::timeline::{Held, Timeline};
-use crate::window::{Frame, KEYS_MAX};
+use crate::window::{Edge, Frame, KEYS_MAX};
 
 #[derive(Debug)]
 pub(super) struct Paned<S: Summary> {
@@ -27,6 +28,12 @@ pub(super) struct Paned<S: Summary> {
     timeline: Timeline<S>,
     /// The places of the keys in order, where they are known.
     order: Vec<u32>,
+    /// Whether the next window may be told of a key that has not changed.
+    all_may_tell: bool,
+    /// Memory that is used again: the keys that changed, what is told of them, those without events.
+    changed: Vec<u32>,
+    told: Vec<(u32, Edge, S)>,
+    gone: Vec<u32>,
     passing: Vec<u64>,
 }
 
@@ -117,6 +124,10 @@ impl<S: Summary> Paned<S> {
             keys: KeyTable::default(),
             timeline: Timeline::default(),
             order: Vec::new(),
+            all_may_tell: false,
+            changed: Vec::new(),
+            told: Vec::new(),
+            gone: Vec::new(),
             passing: Vec::new(),
         }
     }
@@ -124,36 +135,67 @@ impl<S: Summary> Paned<S> {
     /// Tells the window that ends then; gives the begin of the oldest pane that is left.
     fn close(&mut self, end: i64, out: &mut Vec<Output>) -> Option<i64> {
         let begin = end - self.clock.times.size;
-        if self.order.len() != self.keys.len() {
-            self.order = self.keys.ordered();
-        }
         self.timeline.seal(&mut self.keys);
         self.timeline.drop_before(&mut self.keys, begin);
-        let mut gone = false;
-        for place in &self.order {
-            let (key, state) = self.keys.entry_mut(*place);
+        self.changed.clear();
+        self.timeline
+            .take_changed(&mut self.keys, &mut self.changed);
+        let some = !std::mem::take(&mut self.all_may_tell)
+            && self.frame.tells_changes_only()
+            && self.changed.len() < self.keys.len() / 2;
+        if some {
+            let changed = std::mem::take(&mut self.changed);
+            self.tell(&changed, (begin, end), out);
+            self.changed = changed;
+        } else {
+            if self.order.len() != self.keys.len() {
+                self.order = self.keys.ordered();
+            }
+            let order = std::mem::take(&mut self.order);
+            self.tell(&order, (begin, end), out);
+            if order.len() == self.keys.len() {
+                self.order = order;
+            }
+        }
+        self.timeline.oldest()
+    }
+
+    /// Tells the window of some keys, in the order of the keys, and forgets those that have no events any more.
+    fn tell(&mut self, places: &[u32], (begin, end): (i64, i64), out: &mut Vec<Output>) {
+        for place in places {
+            let state = self.keys.at_mut(*place);
             // A key stays until a window without it, in which what is asked does not hold.
-            gone |= state.is_before(begin);
+            if state.is_before(begin) {
+                self.gone.push(*place);
+            }
             let mut held = state.held;
             let told = self
                 .frame
                 .tells_merged(|| state.outline(), || state.all(), &mut held);
             state.held = held;
             if let Some((edge, all)) = told {
-                let name = end.to_string();
+                self.told.push((*place, edge, all));
+            }
+        }
+        let keys = &self.keys;
+        if !self.told.is_empty() {
+            self.told
+                .sort_unstable_by(|a, b| keys.key(a.0).cmp(keys.key(b.0)));
+            let name = end.to_string();
+            for (place, edge, all) in self.told.drain(..) {
+                let key = keys.key(place);
                 out.push(self.frame.output(&all, key, (begin, end), &name, edge));
             }
         }
-        if gone {
-            for place in std::mem::take(&mut self.order) {
-                let state = self.keys.at_mut(place);
-                if state.is_before(begin) {
-                    *state = Held::default();
-                    self.keys.remove(place);
-                }
+        if !self.gone.is_empty() {
+            self.gone
+                .sort_unstable_by(|a, b| keys.key(*a).cmp(keys.key(*b)));
+            self.order.clear();
+            for place in self.gone.drain(..) {
+                *self.keys.at_mut(place) = Held::default();
+                self.keys.remove(place);
             }
         }
-        self.timeline.oldest()
     }
 }
 
@@ -253,6 +295,7 @@ impl<S: Summary> Operator for Paned<S> {
         }
         self.keys = keys;
         self.timeline = timeline;
+        self.all_may_tell = true;
         self.order.clear();
         self.clock.next_end = next_end;
         self.clock.pane = pane;

@@ -26,6 +26,9 @@ pub(super) struct Timeline<S> {
     panes: VecDeque<Pane<S>>,
     /// How many of them are older ones.
     older: usize,
+    /// The keys whose window may have changed since they were last taken.
+    #[serde(skip)]
+    changed: Vec<u32>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -46,6 +49,9 @@ pub(super) struct Held<S> {
     older: S,
     /// Whether the conditions held in the last window.
     pub held: bool,
+    /// Whether it is among those that changed.
+    #[serde(skip)]
+    changed: bool,
 }
 
 impl<S: Default> Default for Held<S> {
@@ -56,11 +62,20 @@ impl<S: Default> Default for Held<S> {
             newer: S::default(),
             older: S::default(),
             held: false,
+            changed: false,
         }
     }
 }
 
 impl<S: Summary> Held<S> {
+    /// Notes that its window may have changed.
+    #[inline]
+    fn change(&mut self, place: u32, changed: &mut Vec<u32>) {
+        if !std::mem::replace(&mut self.changed, true) {
+            changed.push(place);
+        }
+    }
+
     /// Whether it has no event at or after a time.
     #[inline]
     pub fn is_before(&self, begin: i64) -> bool {
@@ -90,6 +105,7 @@ impl<S> Default for Timeline<S> {
             filled: Vec::new(),
             panes: VecDeque::new(),
             older: 0,
+            changed: Vec::new(),
         }
     }
 }
@@ -121,8 +137,10 @@ impl<S: Summary> Timeline<S> {
         if self.filled.is_empty() {
             return;
         }
+        let changed = &mut self.changed;
         let shares = self.filled.drain(..).map(|place| {
             let key = keys.at_mut(place);
+            key.change(place, changed);
             key.newer.merge(&key.filling);
             (place, std::mem::take(&mut key.filling))
         });
@@ -141,7 +159,9 @@ impl<S: Summary> Timeline<S> {
             let gone = self.panes.pop_front();
             self.older -= 1;
             for (place, rest) in gone.into_iter().flat_map(|pane| pane.shares) {
-                keys.at_mut(place).older = rest;
+                let key = keys.at_mut(place);
+                key.change(place, &mut self.changed);
+                key.older = rest;
             }
         }
     }
@@ -152,11 +172,21 @@ impl<S: Summary> Timeline<S> {
         for pane in self.panes.iter_mut().rev() {
             for (place, share) in &mut pane.shares {
                 let key = keys.at_mut(*place);
+                // Sums in another order may differ in their last digit.
+                key.change(*place, &mut self.changed);
                 key.newer = S::default();
                 // The older first, so that equal panes give equal aggregates.
                 share.merge(&key.older);
                 std::mem::swap(share, &mut key.older);
             }
+        }
+    }
+
+    /// The keys whose window may have changed since the last call, in no order, into an empty list.
+    pub fn take_changed(&mut self, keys: &mut KeyTable<Held<S>>, into: &mut Vec<u32>) {
+        std::mem::swap(&mut self.changed, into);
+        for place in &*into {
+            keys.at_mut(*place).changed = false;
         }
     }
 
