@@ -18,8 +18,11 @@ const BUSY: Duration = Duration::from_secs(5);
 const BUSY_STEP: Duration = Duration::from_millis(5);
 /// Statements that are kept ready.
 const STATEMENTS: usize = 64;
-/// How much of the file is read by mapping it, in bytes.
+/// How much of the file the writer reads by mapping it, in bytes.
 const MAPPED: i64 = 256 << 20;
+/// Pages that a reader keeps. It maps nothing: what it has mapped or kept is given up at its first look after each commit
+/// of another connection, and for a large file that takes longer than to read a few pages.
+const READER_PAGES: u32 = 256;
 
 /// Rows in a SQLite file: WAL mode.
 ///
@@ -45,7 +48,7 @@ fn open_error(path: &Path) -> impl Fn(rusqlite::Error) -> Error + '_ {
 fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
-    connection.pragma_update(None, "mmap_size", MAPPED)
+    Ok(())
 }
 
 /// Sets WAL mode. SQLite does not wait by itself for others that set it in the same new file, so this does.
@@ -81,6 +84,9 @@ impl Sqlite {
         let failed = open_error(path);
         let mut connection = Connection::open(path).map_err(&failed)?;
         prepare(&connection).map_err(&failed)?;
+        connection
+            .pragma_update(None, "mmap_size", MAPPED)
+            .map_err(&failed)?;
         migrate::to_current(&mut connection, path, schemas)?;
         write_ahead(&connection).map_err(&failed)?;
         connection
@@ -127,6 +133,10 @@ impl Sqlite {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags).map_err(&failed)?;
         prepare(&connection).map_err(&failed)?;
+        connection
+            .pragma_update(None, "mmap_size", 0)
+            .and_then(|()| connection.pragma_update(None, "cache_size", READER_PAGES))
+            .map_err(&failed)?;
         Ok(Self {
             connection,
             path: path.to_owned(),
