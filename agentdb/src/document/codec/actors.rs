@@ -62,7 +62,7 @@ impl Actors {
     /// Reads a table; returns it and how many bytes it took.
     ///
     /// # Errors
-    /// [`Error::Malformed`].
+    /// [`Error::Malformed`](crate::Error::Malformed).
     pub fn decode(bytes: &[u8]) -> Result<(Self, usize)> {
         let mut reader = Reader::new(bytes);
         let actors = Self::read(&mut reader)?;
