@@ -64,22 +64,25 @@ fn program(path: &Path, key: Option<&str>) -> Result<Program, Failure> {
 /// Prints what the rules are.
 pub fn explain(rules: &Path) -> Result<(), Failure> {
     let program = program(rules, None)?;
+    let mut out = std::io::stdout().lock();
     for derived in &program.standardize {
-        println!(
+        writeln!(
+            out,
             "derive {} from {:?}",
             derived.fields.join("_z, ") + "_z",
             derived.over
-        );
+        )?;
     }
     for enrich in &program.enrich {
-        println!(
+        writeln!(
+            out,
             "add to {} the row of {} whose key is {}",
             enrich.source, enrich.table, enrich.on
-        );
+        )?;
     }
     for rule in &program.rules {
-        println!("{} reads {}", rule.name(), rule.sources().join(", "));
-        println!("{rule:#?}");
+        writeln!(out, "{} reads {}", rule.name(), rule.sources().join(", "))?;
+        writeln!(out, "{rule:#?}")?;
     }
     Ok(())
 }
