@@ -161,7 +161,7 @@ impl AgentDb {
     /// # Errors
     /// [`Error::Store`](crate::Error::Store).
     pub fn backlog(&self, priority: Priority) -> Result<Backlog> {
-        self.lookup(|rows| rows.backlog(priority))
+        self.rows(|rows| rows.backlog(priority))
     }
 
     /// The last event's place; 0 without any.
