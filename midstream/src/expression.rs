@@ -56,10 +56,12 @@ pub(crate) enum Term<L> {
     Condition(Box<Node<L>>),
     /// The value of the first condition that holds, or the last value.
     Case(Vec<(Node<L>, Term<L>)>, Option<Box<Term<L>>>),
+    #[cfg(feature = "sql")]
     Cast(Box<Term<L>>, Kind),
 }
 
 /// What a value is made into.
+#[cfg(feature = "sql")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// The nearest whole number; halves go away from zero.
@@ -243,6 +245,7 @@ impl<L> Term<L> {
                     .map(|value| value.map(leaf).map(Box::new));
                 Term::Case(mapped, otherwise.transpose()?)
             }
+            #[cfg(feature = "sql")]
             Self::Cast(inner, kind) => Term::Cast(Box::new(inner.map(leaf)?), *kind),
         })
     }
@@ -252,7 +255,9 @@ impl<L> Term<L> {
         match self {
             Self::Literal(_) => false,
             Self::Leaf(leaf) => is(leaf),
-            Self::Negative(inner) | Self::Cast(inner, _) => inner.any(is),
+            Self::Negative(inner) => inner.any(is),
+            #[cfg(feature = "sql")]
+            Self::Cast(inner, _) => inner.any(is),
             Self::Condition(condition) => condition.any(is),
             Self::Case(branches, otherwise) => {
                 let branch =
@@ -295,11 +300,13 @@ impl Term<Place> {
                     None => otherwise.as_ref()?.value(values),
                 }
             }
+            #[cfg(feature = "sql")]
             Self::Cast(inner, kind) => kind.of(&inner.value(values)?),
         }
     }
 }
 
+#[cfg(feature = "sql")]
 impl Kind {
     /// The value as this; none where it has no such form.
     fn of(self, value: &Value) -> Option<Value> {
