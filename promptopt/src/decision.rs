@@ -18,7 +18,7 @@ pub struct Label {
     /// Added to the score, in nats: takes back the model's taste for some labels.
     pub bias: f64,
     /// Weight of each option's log-probability in this label's score.
-    pub weights: Vec<f64>,
+    pub weights: Vec<f32>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -37,8 +37,42 @@ struct DecisionFile {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "DecisionFile", into = "DecisionFile")]
 pub struct Decision {
-    options: Vec<String>,
+    options: Options,
     labels: Vec<Label>,
+}
+
+/// Many short texts in one piece of memory.
+#[derive(Clone, Debug, PartialEq)]
+struct Options {
+    text: Box<str>,
+    ends: Box<[u32]>,
+}
+
+impl Options {
+    fn new(options: &[String]) -> Result<Self> {
+        let text: Box<str> = options.concat().into();
+        if u32::try_from(text.len()).is_err() {
+            return Err(Error::Limit {
+                what: "bytes of all options",
+                found: text.len(),
+                limit: u32::MAX as usize,
+            });
+        }
+        let ends = options.iter().scan(0, |end, option| {
+            *end += option.len() as u32;
+            Some(*end)
+        });
+        Ok(Self {
+            ends: ends.collect(),
+            text,
+        })
+    }
+
+    fn iter(&self) -> impl ExactSizeIterator<Item = &str> {
+        let end = |at: usize| self.ends[at] as usize;
+        let start = move |at: usize| at.checked_sub(1).map_or(0, end);
+        (0..self.ends.len()).map(move |at| &self.text[start(at)..end(at)])
+    }
 }
 
 /// The answer that a [`Decision`] gives.
@@ -82,11 +116,12 @@ impl Decision {
                     expected: options.len(),
                 });
             }
-            for found in label.weights.iter().chain([&label.bias]) {
+            let weights = label.weights.iter().copied().map(f64::from);
+            for found in weights.chain([label.bias]) {
                 if !found.is_finite() {
                     return Err(Error::OutOfRange {
                         what: "bias or weight of a label",
-                        found: *found,
+                        found,
                         expected: "a finite number",
                     });
                 }
@@ -100,7 +135,10 @@ impl Decision {
                 });
             }
         }
-        Ok(Self { options, labels })
+        Ok(Self {
+            options: Options::new(&options)?,
+            labels,
+        })
     }
 
     /// The plain comparison of label probabilities: one option a label, given as (name, option).
@@ -118,7 +156,9 @@ impl Decision {
             .map(|(index, (name, _))| Label {
                 name: (*name).to_owned(),
                 bias: 0.0,
-                weights: (0..labels.len()).map(|at| f64::from(at == index)).collect(),
+                weights: (0..labels.len())
+                    .map(|at| f32::from(u8::from(at == index)))
+                    .collect(),
             })
             .collect();
         Self::new(options, labels)
@@ -126,7 +166,7 @@ impl Decision {
 
     /// The texts that the model scores after the prompt, in the order of the scores.
     pub fn options(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.options.iter().map(String::as_str)
+        self.options.iter()
     }
 
     /// The labels.
@@ -140,10 +180,10 @@ impl Decision {
     /// [`Error::ScoreCount`] when there is not one score an option, [`Error::OutOfRange`] when one is not
     /// a finite number.
     pub fn choose(&self, log_probs: &[f64]) -> Result<Answer<'_>> {
-        if log_probs.len() != self.options.len() {
+        if log_probs.len() != self.options.ends.len() {
             return Err(Error::ScoreCount {
                 found: log_probs.len(),
-                expected: self.options.len(),
+                expected: self.options.ends.len(),
             });
         }
         if let Some(found) = log_probs.iter().find(|score| !score.is_finite()) {
@@ -153,30 +193,37 @@ impl Decision {
                 expected: "a finite number",
             });
         }
-        let scores = || {
-            self.labels.iter().map(|label| {
-                let sum: f64 = label
-                    .weights
-                    .iter()
-                    .zip(log_probs)
-                    .map(|(w, s)| w * s)
-                    .sum();
-                label.bias + sum
-            })
-        };
-        let (mut index, mut best) = (0, f64::NEG_INFINITY);
-        for (at, score) in scores().enumerate() {
+        let (mut index, mut best, mut sum) = (0, f64::NEG_INFINITY, 0.0);
+        for (at, label) in self.labels.iter().enumerate() {
+            let score = label.bias + weighed(&label.weights, log_probs);
+            // The shares' sum is kept in units of the best one's.
             if score > best {
+                sum = sum * (best - score).exp() + 1.0;
                 (index, best) = (at, score);
+            } else {
+                sum += (score - best).exp();
             }
         }
-        let sum: f64 = scores().map(|score| (score - best).exp()).sum();
         Ok(Answer {
             index,
             label: &self.labels[index],
             confidence: 1.0 / sum,
         })
     }
+}
+
+/// The weighted sum of log-probabilities, in eight parts that the processor adds at once.
+fn weighed(weights: &[f32], log_probs: &[f64]) -> f64 {
+    let mut parts = [0.0; 8];
+    let (weights, scores) = (weights.chunks_exact(8), log_probs.chunks_exact(8));
+    let rest = weights.remainder().iter().zip(scores.remainder());
+    let rest: f64 = rest.map(|(w, s)| f64::from(*w) * s).sum();
+    for (weights, scores) in weights.zip(scores) {
+        for (part, (w, s)) in parts.iter_mut().zip(weights.iter().zip(scores)) {
+            *part += f64::from(*w) * s;
+        }
+    }
+    rest + parts.iter().sum::<f64>()
 }
 
 impl TryFrom<DecisionFile> for Decision {
@@ -190,7 +237,7 @@ impl TryFrom<DecisionFile> for Decision {
 impl From<Decision> for DecisionFile {
     fn from(decision: Decision) -> Self {
         Self {
-            options: decision.options,
+            options: decision.options.iter().map(str::to_owned).collect(),
             labels: decision.labels,
         }
     }
@@ -200,7 +247,7 @@ impl From<Decision> for DecisionFile {
 mod tests {
     use super::*;
 
-    fn label(name: &str, bias: f64, weights: &[f64]) -> Label {
+    fn label(name: &str, bias: f64, weights: &[f32]) -> Label {
         Label {
             name: name.to_owned(),
             bias,

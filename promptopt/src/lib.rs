@@ -51,6 +51,7 @@ mod context;
 mod decision;
 mod error;
 mod experiment;
+mod layout;
 #[cfg(feature = "optimize")]
 pub mod model;
 #[cfg(feature = "optimize")]

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::decision::Decision;
 use crate::error::{Error, Result};
+use crate::layout::laid_out;
 use crate::template::Template;
 use crate::tier::Tier;
 use crate::written::{Thought, Written};
@@ -209,7 +210,7 @@ impl Prompt {
             written: self.written.clone(),
             sha256: Some(self.sha256.clone()),
         };
-        serde_json::to_string_pretty(&file).map_err(|source| Error::Json {
+        laid_out(&file).map_err(|source| Error::Json {
             what: "prompt".to_owned(),
             source,
         })

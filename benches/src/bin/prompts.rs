@@ -65,34 +65,48 @@ fn main() -> Result<()> {
     }
 }
 
-fn prompt(tier: Tier, version: u32, words: usize) -> Result<Prompt> {
+/// Labels and options of each prompt: what the optimiser gives for five labels.
+const LABELS: usize = 5;
+const OPTIONS: usize = 160;
+
+fn prompt(tier: Tier, words: usize) -> Result<Prompt> {
     let text = format!(
         "{}\nText: {{text}}\nLabel:",
         "read it with care ".repeat(words)
     );
-    Ok(Prompt::new(
-        tier,
-        Version::new(version),
-        Template::parse(&text)?,
-    ))
+    let options = (0..OPTIONS).map(|at| format!(" word{at}")).collect();
+    let labels = (0..LABELS)
+        .map(|at| Label {
+            name: format!("label{at}"),
+            bias: at as f64,
+            weights: (0..OPTIONS)
+                .map(|option| (option * at) as f32 / 50.0)
+                .collect(),
+        })
+        .collect();
+    let prompt = Prompt::new(tier, Version::new(1), Template::parse(&text)?);
+    Ok(prompt.with_decision(Decision::new(options, labels)?))
+}
+
+fn set() -> Result<PromptSet> {
+    let prompts = [
+        prompt(Tier::Ultra, 1)?,
+        prompt(Tier::Fast, 6)?,
+        prompt(Tier::Quality, 20)?,
+    ];
+    PromptSet::new(prompts, Policy::default())
 }
 
 fn selector() -> Result<()> {
     const ROUNDS: usize = 31;
     const CHOICES: usize = 100_000;
     let before = held_bytes();
-    let sets = (0..34)
-        .map(|_| {
-            let prompts = [
-                prompt(Tier::Ultra, 1, 1)?,
-                prompt(Tier::Fast, 1, 6)?,
-                prompt(Tier::Quality, 1, 20)?,
-            ];
-            PromptSet::new(prompts, Policy::default())
-        })
-        .collect::<Result<Vec<_>>>()?;
+    let sets = (0..34).map(|_| set()).collect::<Result<Vec<_>>>()?;
     let held = held_bytes() - before;
-    println!("memory of 102 prompts in 34 sets: {} KiB", held / 1024);
+    println!(
+        "memory of 102 prompts in 34 sets, each with {LABELS} labels read through {OPTIONS} options: {} KiB",
+        held / 1024
+    );
 
     let mut contexts = Vec::new();
     for battery in [0.1, 0.9] {
@@ -143,28 +157,7 @@ fn selector() -> Result<()> {
 fn overhead() -> Result<()> {
     const ROUNDS: usize = 31;
     const ANSWERS: usize = 20_000;
-    const OPTIONS: usize = 20;
-    let options = (0..OPTIONS).map(|at| format!(" word{at}")).collect();
-    let labels = (0..5)
-        .map(|at| Label {
-            name: format!("label{at}"),
-            bias: at as f64,
-            weights: (0..OPTIONS)
-                .map(|option| (option * at) as f64 / 50.0)
-                .collect(),
-        })
-        .collect();
-    let decision = Decision::new(options, labels)?;
-    let mut prompts = Vec::new();
-    for (tier, words) in Tier::ALL.into_iter().zip([1, 6, 20]) {
-        prompts.push(prompt(tier, 1, words)?.with_decision(decision.clone()));
-    }
-    let prompts = prompts.try_into().map_err(|_| Error::OutOfRange {
-        what: "number of prompts",
-        found: 0.0,
-        expected: "3",
-    })?;
-    let set = PromptSet::new(prompts, Policy::default())?;
+    let set = set()?;
     let text =
         "the pump hums and the readings jump between 0.1 and 0.9 since this morning ".repeat(3);
     let log_probs: Vec<f64> = (0..OPTIONS).map(|at| -(at as f64)).collect();
@@ -188,7 +181,7 @@ fn overhead() -> Result<()> {
     }
     nanos.sort_by(f64::total_cmp);
     println!(
-        "choose, render and read an answer (5 labels, {OPTIONS} options): median {:.0} ns, p95 {:.0} ns",
+        "choose, render and read an answer ({LABELS} labels, {OPTIONS} options): median {:.0} ns, p95 {:.0} ns",
         nanos[ROUNDS / 2],
         nanos[ROUNDS * 95 / 100]
     );

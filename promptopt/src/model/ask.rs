@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{GenerateOptions, LanguageModel};
+use crate::decision::Decision;
 use crate::error::{Error, Result};
 use crate::prompt::Prompt;
 use crate::written::{Thought, Written};
@@ -20,17 +21,23 @@ pub(crate) enum Reply {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Row {
-    Scores(Vec<f64>),
+    Scores(Vec<f32>),
     Text(String),
 }
 
 impl Row {
     /// The log-probabilities; none for a text.
-    pub(crate) fn scores(&self) -> &[f64] {
+    pub(crate) fn scores(&self) -> &[f32] {
         match self {
             Self::Scores(scores) => scores,
             Self::Text(_) => &[],
         }
+    }
+
+    /// The label that a rule gives to the log-probabilities.
+    pub(crate) fn chosen<'d>(&self, decision: &'d Decision) -> Result<&'d str> {
+        let scores: Vec<f64> = self.scores().iter().copied().map(f64::from).collect();
+        Ok(&decision.choose(&scores)?.label.name)
     }
 
     /// The text; empty for log-probabilities.
@@ -65,7 +72,8 @@ pub(crate) fn rows(
             let prompts: Vec<&str> = prompts.iter().map(String::as_str).collect();
             let options: Vec<&str> = options.iter().map(String::as_str).collect();
             let scores = model.score_batch(&prompts, &options)?;
-            Ok(scores.into_iter().map(Row::Scores).collect())
+            let short = |scores: Vec<f64>| scores.into_iter().map(|score| score as f32).collect();
+            Ok(scores.into_iter().map(short).map(Row::Scores).collect())
         }
         Reply::Written(written) => {
             let options = greedy(written.tokens_max(), written.stop());
@@ -97,7 +105,7 @@ pub fn ask(model: &dyn LanguageModel, prompt: &Prompt, inputs: &[(&str, &str)]) 
     if let Some(decision) = prompt.decision() {
         let options = decision.options().map(str::to_owned).collect();
         let row = one(&Reply::Scored(options))?;
-        return Ok(decision.choose(row.scores())?.label.name.clone());
+        return row.chosen(decision).map(str::to_owned);
     }
     let written = prompt.written().ok_or(Error::NoReply {
         tier: prompt.tier(),

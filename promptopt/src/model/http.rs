@@ -179,6 +179,11 @@ impl LanguageModel for HttpModel {
         Ok(count)
     }
 
+    /// Options that the server does not list take requests of their own.
+    fn options_at_once(&self) -> usize {
+        0
+    }
+
     fn score(&self, prompt: &str, options: &[&str]) -> Result<Vec<f64>> {
         // Options that start with the same tokens share the requests for them.
         let mut known: HashMap<String, Vec<(String, f64)>> = HashMap::new();

@@ -73,6 +73,12 @@ pub trait LanguageModel {
             .collect()
     }
 
+    /// How many options of one token can be scored in a call that takes no longer for them. The optimiser reads
+    /// answers through so many words: more words tell more.
+    fn options_at_once(&self) -> usize {
+        32
+    }
+
     /// The text that follows the prompt.
     ///
     /// # Errors

@@ -44,7 +44,7 @@ mod tpe;
 mod variants;
 mod words;
 
-pub use calibrate::{Estimate, FOLDS, Freedom, Scored, estimate, fit};
+pub use calibrate::{Estimate, FOLDS, Freedom, Scored, estimates, fit};
 pub use data::{DATA_FILE_BYTES_MAX, Dataset, EXAMPLES_MAX, Example, Skipped};
 pub use demos::{Pick, draw, pick};
 pub use dspy::{DspyField, DspyPredictor, DspyProgram};

@@ -1,6 +1,6 @@
 //! How answers are read from what the model gives, and how well a prompt does with it.
 
-use super::calibrate::{Freedom, Scored, estimate, fit};
+use super::calibrate::{Freedom, Scored, estimates, fit};
 use super::data::Example;
 use super::metric::Metric;
 use super::recipe::Glue;
@@ -23,10 +23,14 @@ pub(crate) struct Reading {
     pub(crate) metric: f64,
     /// Share of right answers, or the mean mark of written ones.
     pub(crate) accuracy: f64,
+    /// Logarithm of the probability of the labels' names together, a mean over the examples; 0 for written answers.
+    pub(crate) expectation: f64,
     /// The part of each example in the merit.
     merits: Vec<f64>,
 }
 
+/// Penalties that are tried, the largest first.
+const RIDGES: [f64; 4] = [192.0, 48.0, 12.0, 3.0];
 /// Weight of the loss beside the metric: it tells more than the metric where examples are few.
 const LOSS_WEIGHT: f64 = 0.5;
 
@@ -34,6 +38,11 @@ impl Reading {
     /// What the comparison of candidates is by: the metric, less a part of the loss.
     pub(crate) fn merit(&self) -> f64 {
         self.metric - LOSS_WEIGHT * self.loss
+    }
+
+    /// Variance of the merit from example to example.
+    pub(crate) fn variance(&self) -> f64 {
+        mean_and_deviation(&self.merits).1.powi(2)
     }
 
     /// Standard error of the difference of two merits on the examples that both have; infinite for fewer than 2.
@@ -57,7 +66,7 @@ impl Rule {
     /// The answer in a row; empty where it has not the form asked for.
     pub(crate) fn answer(&self, row: &Row) -> Result<String> {
         Ok(match self {
-            Self::Chosen(decision) => decision.choose(row.scores())?.label.name.clone(),
+            Self::Chosen(decision) => row.chosen(decision)?.to_owned(),
             Self::Written(written) => written.read(row.text()).unwrap_or_default().to_owned(),
         })
     }
@@ -134,18 +143,18 @@ impl Reader<'_> {
             Source::Written(written) => return self.written_reading(written, rows),
         };
         let scored = self.scored(labels, rows);
+        let expectation = expectation(&words.sets[0].groups, rows);
         let mut best: Option<Reading> = None;
         for (set, word_set) in words.sets.iter().enumerate() {
-            // The set of all words is the one whose weights may move freely.
-            let free = [3.0, 12.0, 48.0].map(Freedom::Ridge);
-            let last = set + 1 == words.sets.len();
-            let freedoms = [Freedom::Grouped]
-                .into_iter()
-                .chain(free.into_iter().filter(|_| last));
-            for freedom in freedoms {
-                let Some(estimate) =
-                    estimate(&scored, words.options.len(), &word_set.groups, freedom)
-                else {
+            let mut freedoms = vec![Freedom::Grouped];
+            // From the last set the weights of all words may move freely.
+            if set + 1 == words.sets.len() {
+                freedoms.extend(RIDGES.map(Freedom::Ridge));
+            }
+            let options = words.options.len();
+            let found = estimates(&scored, options, &word_set.groups, &freedoms);
+            for (freedom, estimate) in freedoms.into_iter().zip(found) {
+                let Some(estimate) = estimate else {
                     continue;
                 };
                 let pairs: Vec<(&str, &str)> = estimate
@@ -159,6 +168,7 @@ impl Reader<'_> {
                 };
                 let reading = Reading {
                     merits: pairs.iter().zip(&estimate.losses).map(merit).collect(),
+                    expectation,
                     set,
                     freedom,
                     loss: estimate.loss,
@@ -187,6 +197,7 @@ impl Reader<'_> {
             set: 0,
             freedom: Freedom::Grouped,
             loss: 0.0,
+            expectation: 0.0,
             metric: self.metric.measure(&pairs),
             accuracy: marks.iter().sum::<f64>() / pairs.len() as f64,
             merits: marks,
@@ -259,6 +270,19 @@ impl Reader<'_> {
     }
 }
 
+/// Logarithm of the probability of the names together, a mean over the rows.
+fn expectation(names: &[Vec<usize>], rows: &[Row]) -> f64 {
+    let of = |row: &Row| {
+        let scores = names.iter().flatten().map(|at| row.scores()[*at]);
+        scores
+            .map(|score| f64::from(score).exp())
+            .sum::<f64>()
+            .max(1e-30)
+            .ln()
+    };
+    rows.iter().map(of).sum::<f64>() / rows.len().max(1) as f64
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -269,6 +293,7 @@ mod tests {
             set: 0,
             freedom: Freedom::Grouped,
             loss: 0.0,
+            expectation: 0.0,
             metric: 0.0,
             accuracy: 0.0,
             merits: merits.to_vec(),

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 
 use super::data::Example;
-use super::effects::smoothed;
+use super::effects::{Tried, smoothed};
 use super::evaluate::{Evaluator, Probe};
 use super::optimizer::{Observer, Progress};
 use super::propose::Proposer;
@@ -37,6 +37,8 @@ const SETTLED: usize = 2;
 const PROPOSED_SHARE: f64 = 0.4;
 /// Draws in a row that bring nothing new before the space counts as used up.
 const STALE_DRAWS_MAX: usize = 2000;
+/// Such draws before it is the next tier's turn.
+const STALE_TURN: usize = 100;
 /// Fewest plans that make a search.
 const CANDIDATES_MIN: usize = 12;
 
@@ -97,6 +99,18 @@ fn furthest(candidates: &[Candidate]) -> usize {
     candidates.iter().map(|c| c.rows.len()).max().unwrap_or(0)
 }
 
+/// What the smoothing of merits needs to know.
+fn tried(candidates: &[Candidate]) -> Vec<Tried> {
+    let known = |candidate: &Candidate| Tried {
+        plan: candidate.plan,
+        merit: candidate.merit(),
+        examples: candidate.rows.len(),
+        variance: candidate.reading.as_ref().map_or(0.0, Reading::variance),
+        expectation: candidate.reading.as_ref().map_or(0.0, |r| r.expectation),
+    };
+    candidates.iter().map(known).collect()
+}
+
 /// The state of one search.
 pub(crate) struct Search<'a> {
     pub(crate) model: &'a dyn LanguageModel,
@@ -140,15 +154,18 @@ impl Search<'_> {
         let drawn = count - (count as f64 * PROPOSED_SHARE) as usize;
         let mut stale = 0;
         while candidates.len() < count && stale < STALE_DRAWS_MAX {
-            let plan = if candidates.is_empty() {
-                self.space.naive()
+            // Proposals are for the tiers in turn; one that has no more plans gives its turn up.
+            let tier = (candidates.len() + stale / STALE_TURN) % self.caps.len();
+            let (plan, cap) = if candidates.is_empty() {
+                (self.space.naive(), usize::MAX)
             } else if candidates.len() < drawn {
-                self.space.draw(&mut random)
+                (self.space.draw(&mut random), self.caps[self.caps.len() - 1])
             } else {
-                self.propose(&candidates, &mut random)
+                let plan = self.propose(&candidates, tier, &mut random);
+                (plan, self.caps[tier])
             };
             let mut candidate = self.candidate(plan, self.space.recipe(&plan))?;
-            let wanted = candidates.is_empty() || candidate.tokens <= self.caps[2];
+            let wanted = candidate.tokens <= cap;
             // A plan that thinks takes twice the calls; those of the plans to come are kept for them.
             let others = first * (count - candidates.len() - 1);
             let affordable = first * candidate.probe.calls_each() + others + settling
@@ -296,11 +313,7 @@ impl Search<'_> {
 
     /// Positions of the best `keep` of each tier, and of the naive prompt.
     pub(crate) fn chosen(&self, candidates: &[Candidate], keep: usize) -> Vec<usize> {
-        let plans: Vec<(Plan, f64, usize)> = candidates
-            .iter()
-            .map(|candidate| (candidate.plan, candidate.merit(), candidate.rows.len()))
-            .collect();
-        let merits = smoothed(&plans);
+        let merits = smoothed(&tried(candidates));
         let most = |at: &usize| candidates[*at].rows.len();
         let mut chosen = vec![0];
         for tier in 0..self.caps.len() {
@@ -327,8 +340,15 @@ impl Search<'_> {
         candidate.tokens <= self.caps[tier] && (last || candidate.probe.thought.is_none())
     }
 
-    fn propose(&self, candidates: &[Candidate], random: &mut ChaCha8Rng) -> Plan {
-        let losses: Vec<(Plan, f64)> = candidates.iter().map(|c| (c.plan, -c.merit())).collect();
+    /// A plan that is like the best of those that fit a tier, unlike its others.
+    fn propose(&self, candidates: &[Candidate], tier: usize, random: &mut ChaCha8Rng) -> Plan {
+        let merits = smoothed(&tried(candidates)).into_iter();
+        let losses: Vec<(Plan, f64)> = candidates
+            .iter()
+            .zip(merits)
+            .filter(|(candidate, _)| self.fits(candidate, tier))
+            .map(|(candidate, merit)| (candidate.plan, -merit))
+            .collect();
         Tpe::new(self.space.sizes(), &losses).propose(random)
     }
 

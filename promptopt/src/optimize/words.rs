@@ -2,7 +2,9 @@
 //!
 //! One pass of the model gives the log-probability of every next token, so scoring several words a label
 //! costs nothing more than scoring one. A label's own name is always among them; others are its synonyms
-//! and the words that set its training examples apart.
+//! and the words that set its training examples apart. Where the model scores many at once, more of those, and
+//! words of common use where they are few, are scored beside them: they stand for no label by themselves, but what the
+//! model thinks of them tells labels apart.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,6 +14,8 @@ use crate::optimize::data::Example;
 
 const MINED_WORDS: usize = 4;
 const MINED_TRIED: usize = 24;
+/// Most options times labels: what a rule takes to fit, to keep and to send to a device.
+const WEIGHTS_MAX: usize = 4096;
 
 /// Small families of words that data sets use for the same few answers.
 const FAMILIES: [&[&str]; 22] = [
@@ -112,7 +116,7 @@ impl Words {
             group.dedup();
             related.push(group);
             let mut group = Vec::new();
-            for word in &mined[index] {
+            for word in mined[index].iter().take(MINED_TRIED) {
                 if group.len() < MINED_WORDS && one_token(word)? {
                     group.push(place(word));
                 }
@@ -147,8 +151,29 @@ impl Words {
                 groups: joined,
             });
         }
+        // None where answers are written.
+        let most = WEIGHTS_MAX.checked_div(labels.len()).unwrap_or(0);
+        let most = most.min(model.options_at_once());
+        for word in more_words(&mined) {
+            if options.len() >= most {
+                break;
+            }
+            let option = format!("{glue}{word}");
+            if model.count_tokens(&option)? == 1 && !options.contains(&option) {
+                options.push(option);
+            }
+        }
         Ok(Self { options, sets })
     }
+}
+
+/// The labels' mined words in turn, then words and digits that any text may be about.
+fn more_words(mined: &[Vec<String>]) -> impl Iterator<Item = &str> {
+    let most = mined.iter().map(Vec::len).max().unwrap_or(0);
+    let in_turn = (0..most).flat_map(|rank| mined.iter().filter_map(move |words| words.get(rank)));
+    let common = FAMILIES.iter().copied().flatten().copied();
+    let digits = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
+    in_turn.map(String::as_str).chain(common).chain(digits)
 }
 
 fn capitalised(word: &str) -> String {
@@ -207,11 +232,7 @@ fn mined_words(labels: &[String], train: &[Example]) -> Vec<Vec<String>> {
                 .filter(|(score, _)| *score > 0.5)
                 .collect();
             scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
-            scored
-                .into_iter()
-                .take(MINED_TRIED)
-                .map(|(_, word)| word.clone())
-                .collect()
+            scored.into_iter().map(|(_, word)| word.clone()).collect()
         })
         .collect()
 }
@@ -247,5 +268,17 @@ mod tests {
         let mined = mined_words(&["a".to_owned(), "b".to_owned()], &train);
         assert!(mined[0].contains(&"match".to_owned()) && !mined[0].contains(&"the".to_owned()));
         assert!(mined[1].contains(&"shares".to_owned()) && !mined[1].contains(&"match".to_owned()));
+    }
+
+    #[test]
+    fn more_words_are_those_of_the_labels_in_turn_and_then_common_ones() {
+        let mined = [["match", "team", "goal"].as_slice(), &["shares"]];
+        let mined: Vec<Vec<String>> = mined
+            .iter()
+            .map(|words| words.iter().map(|word| (*word).to_owned()).collect())
+            .collect();
+        let words: Vec<&str> = more_words(&mined).collect();
+        assert_eq!(words[..4], ["match", "shares", "team", "goal"]);
+        assert!(words.contains(&"government") && words.ends_with(&["9"]));
     }
 }

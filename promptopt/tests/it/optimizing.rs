@@ -613,3 +613,59 @@ fn another_metric_is_optimised_and_reported() {
     assert_eq!(report.metric, "macro F1");
     assert!(report.tiers.iter().all(|tier| tier.test.metric > 0.95));
 }
+
+/// Each word that it is asked for tells a little of whether the pump is broken, the labels' names no more than others.
+struct Hinting {
+    at_once: usize,
+}
+
+impl LanguageModel for Hinting {
+    fn name(&self) -> &str {
+        "hinting"
+    }
+
+    fn count_tokens(&self, text: &str) -> Result<usize> {
+        Ok(text.split_whitespace().count())
+    }
+
+    fn options_at_once(&self) -> usize {
+        self.at_once
+    }
+
+    fn score(&self, prompt: &str, options: &[&str]) -> Result<Vec<f64>> {
+        assert!(options.len() <= self.at_once.max(16), "{options:?}");
+        let asked = prompt.rfind("pump").map_or("", |at| &prompt[at..]);
+        let broken = if asked.contains("broken") { 1.0 } else { -1.0 };
+        let score = |option: &&str| {
+            let side = noise(option, 7).signum();
+            0.2 * side * broken + 3.0 * noise(&format!("{asked}{option}"), 1) - 12.0
+        };
+        Ok(options.iter().map(score).collect())
+    }
+
+    fn generate(&self, _: &str, _: &GenerateOptions) -> Result<String> {
+        Ok(String::new())
+    }
+
+    fn chat(&self, system: &str, user: &str) -> String {
+        format!("[{system}] {user}\nASSISTANT: ")
+    }
+}
+
+#[test]
+fn a_model_that_scores_many_words_at_once_is_read_through_them() {
+    let accuracy = |at_once: usize| {
+        let model = Hinting { at_once };
+        let report = Optimizer::new(&signature(), &model)
+            .candidates(20)
+            .calls(2000)
+            .run(&data(), &mut Watch::default())
+            .unwrap();
+        let options = report.prompts[1].decision().unwrap().options().len();
+        (report.tiers[1].test.accuracy, options)
+    };
+    let (narrow, few) = accuracy(0);
+    let (wide, many) = accuracy(96);
+    assert!(few <= 16 && many > 80 && many <= 96, "{few} {many}");
+    assert!(wide > narrow + 0.1, "{narrow} {wide}");
+}

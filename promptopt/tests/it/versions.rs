@@ -28,14 +28,14 @@ fn folder() -> tempfile::TempDir {
 }
 
 fn decision() -> Decision {
-    let label = |name: &str, bias, weights: &[f64]| Label {
+    let label = |name: &str, bias, weights: &[f32]| Label {
         name: name.to_owned(),
         bias,
         weights: weights.to_vec(),
     };
     let labels = vec![
         label("yes", 0.1 + 0.2, &[1.0, 0.0]),
-        label("no", -1.0 / 3.0, &[1e-300, 0.7]),
+        label("no", -1.0 / 3.0, &[1e-30, 0.7]),
     ];
     Decision::new(vec![" yes".to_owned(), " no".to_owned()], labels).unwrap()
 }

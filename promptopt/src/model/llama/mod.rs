@@ -252,6 +252,11 @@ impl LanguageModel for LlamaModel {
         Some(self.weights.shape.context_tokens)
     }
 
+    /// The pass gives the log-probabilities of all tokens; so many are fitted, kept and sent in a rule at little cost.
+    fn options_at_once(&self) -> usize {
+        160
+    }
+
     fn score(&self, prompt: &str, options: &[&str]) -> Result<Vec<f64>> {
         Ok(self
             .score_batch(&[prompt], options)?
