@@ -2,6 +2,7 @@
 //!
 //! The semantics are written down in `PATTERNS.md` beside this crate's README.
 
+mod advance;
 mod automaton;
 mod buffer;
 mod compile;

@@ -4,8 +4,9 @@ use std::cmp::Reverse;
 use std::collections::VecDeque;
 
 use crate::output::Output;
+use crate::pattern::advance::go_on;
 use crate::pattern::automaton::{Leave, Over};
-use crate::pattern::matcher::{Matcher, go_on};
+use crate::pattern::matcher::Matcher;
 use crate::pattern::plan::Timeouts;
 use crate::pattern::runs::{Complete, Run};
 use crate::time::Timestamp;

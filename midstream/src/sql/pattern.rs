@@ -121,7 +121,7 @@ fn primary(parser: &mut Parser<'_>, names: &mut Names, depth: usize) -> Read<Reg
             parser.next_token();
             Ok(Regex::Begin)
         }
-        Token::Char(super::END_SIGN) => {
+        Token::Char(super::tokens::END_SIGN) => {
             parser.next_token();
             Ok(Regex::End)
         }

@@ -50,6 +50,9 @@ impl<'a> Parser<'a> {
 
     pub(super) fn document(&mut self, reader: &mut Reader<'_>) -> Read<Document> {
         let (schema, gone, context) = self.head(reader)?;
+        if !gone.is_empty() && gone.without(&context) != gone {
+            return Err(reader.wrong("a write is both gone and told of"));
+        }
         let fields = self.leaves(reader, NAME_BYTES_MAX)?;
         Ok(Document {
             schema: schema.to_owned(),
@@ -141,7 +144,7 @@ impl<'a> Parser<'a> {
                 let mut set = BTreeMap::new();
                 for _ in 0..reader.count(5)? {
                     let member = ordered(reader, set.last_key_value(), MEMBER_BYTES_MAX)?;
-                    let dots = self.dots(reader, |_, reader| match reader.byte()? {
+                    let dots = self.writes(reader, |_, reader| match reader.byte()? {
                         0 => Ok(false),
                         1 => Ok(true),
                         _ => Err(reader.wrong("a member is neither added nor removed")),
@@ -160,7 +163,7 @@ impl<'a> Parser<'a> {
                 let mut removed = BTreeMap::new();
                 for _ in 0..reader.count(4)? {
                     let key = ordered(reader, removed.last_key_value(), KEY_BYTES_MAX)?;
-                    removed.insert(key, self.dots(reader, |_, _| Ok(()))?);
+                    removed.insert(key, self.writes(reader, |_, _| Ok(()))?);
                 }
                 Leaf::Map(Map { leaves, removed })
             }
@@ -218,6 +221,19 @@ impl<'a> Parser<'a> {
         };
         text.settle();
         Ok(text)
+    }
+
+    /// The writes of a member of a set or of a removed key, which is there only while it has any.
+    fn writes<T: Clone>(
+        &mut self,
+        reader: &mut Reader<'_>,
+        each: impl FnMut(&mut Self, &mut Reader<'_>) -> Read<T>,
+    ) -> Read<Dots<T>> {
+        let dots = self.dots(reader, each)?;
+        if dots.is_empty() {
+            return Err(reader.wrong("a member or a removed key has no write"));
+        }
+        Ok(dots)
     }
 
     fn dots<T: Clone>(

@@ -2,6 +2,10 @@
 //! Every node visited costs one unit of the budget and what a function copies costs more, so an
 //! expression ends however it is written.
 
+mod access;
+mod arithmetic;
+mod fold;
+
 use std::rc::Rc;
 
 use serde_json::Value;
@@ -9,8 +13,10 @@ use serde_json::Value;
 use super::EvalError;
 use super::ast::Binary;
 use super::function;
-use super::program::{Equality, Fold, FoldKind, Node, Otherwise, Slot};
-use super::value::{List, Map, Val};
+use super::program::{Equality, Node, Otherwise, Slot};
+use super::value::{Map, Val};
+use access::{element, maybe_element, maybe_field, select};
+use arithmetic::{arithmetic, symbol};
 
 /// The data of one evaluation.
 pub(crate) trait Scope<'a> {
@@ -292,274 +298,9 @@ impl<'a> Evaluation<'a, '_> {
             _ => arithmetic(Binary::Add, &left, &right),
         }
     }
-
-    fn fold(&mut self, fold: &'a Fold) -> Evaluated<'a> {
-        let range = self.run(&fold.range)?;
-        let pairs = iteration(&range, fold.second.is_some())?;
-        let mut collected = Vec::new();
-        let mut entries: Vec<(Val<'a>, Val<'a>)> = Vec::new();
-        let mut matches = 0_usize;
-        let mut pending: Option<EvalError> = None;
-        for (first, second) in pairs {
-            let element = if fold.kind == FoldKind::Filter {
-                Some(first.clone())
-            } else {
-                None
-            };
-            let key = first.clone();
-            self.set_local(fold.first, first);
-            if let Some(local) = fold.second {
-                self.set_local(local, second);
-            }
-            let passed = match self.run(&fold.test) {
-                Ok(Val::Bool(flag)) => flag,
-                outcome => {
-                    let error = match outcome {
-                        Ok(other) => no_overload("macro predicate", &[&other]),
-                        Err(error) => error,
-                    };
-                    // all() and exists() absorb an error when another element decides.
-                    if matches!(fold.kind, FoldKind::All | FoldKind::Exists) && !error.is_budget() {
-                        pending.get_or_insert(error);
-                        continue;
-                    }
-                    return Err(error);
-                }
-            };
-            match fold.kind {
-                FoldKind::All if !passed => return Ok(Val::Bool(false)),
-                FoldKind::Exists if passed => return Ok(Val::Bool(true)),
-                FoldKind::All | FoldKind::Exists => {}
-                FoldKind::ExistsOne => matches += usize::from(passed),
-                FoldKind::Filter => collected.extend(element.filter(|_| passed)),
-                FoldKind::Map | FoldKind::TransformMap | FoldKind::TransformMapEntry => {
-                    if let (true, Some(result)) = (passed, &fold.result) {
-                        let value = self.run(result)?;
-                        match fold.kind {
-                            FoldKind::Map => collected.push(value),
-                            FoldKind::TransformMap => entries.push((key, value)),
-                            _ => merge_entries(&mut entries, &value)?,
-                        }
-                    }
-                }
-            }
-        }
-        if let Some(error) = pending {
-            return Err(error);
-        }
-        Ok(match fold.kind {
-            FoldKind::All => Val::Bool(true),
-            FoldKind::Exists => Val::Bool(false),
-            FoldKind::ExistsOne => Val::Bool(matches == 1),
-            FoldKind::Filter | FoldKind::Map => Val::list(collected),
-            FoldKind::TransformMap | FoldKind::TransformMapEntry => Val::map(entries),
-        })
-    }
-}
-
-fn merge_entries<'a>(
-    entries: &mut Vec<(Val<'a>, Val<'a>)>,
-    value: &Val<'a>,
-) -> Result<(), EvalError> {
-    let Val::Map(map) = value else {
-        return Err(no_overload("transformMapEntry", &[value]));
-    };
-    for (key, value) in map.entries() {
-        if entries.iter().any(|(found, _)| found.equals(&key)) {
-            return Err(EvalError::new(format!(
-                "transformMapEntry gives the key {} twice",
-                key.display()
-            )));
-        }
-        entries.push((key, value));
-    }
-    Ok(())
-}
-
-/// What a macro walks: elements (or keys) alone, or index/key with value.
-fn iteration<'a>(range: &Val<'a>, both: bool) -> Result<Vec<(Val<'a>, Val<'a>)>, EvalError> {
-    match range {
-        Val::List(list) if both => Ok(list
-            .iter()
-            .enumerate()
-            .map(|(index, item)| (Val::Int(index as i64), item))
-            .collect()),
-        Val::List(list) => Ok(list.iter().map(|item| (item, Val::Null)).collect()),
-        Val::Map(map) => Ok(map.entries()),
-        other => Err(EvalError::new(format!(
-            "a macro walks lists and maps, not a {}",
-            other.type_name()
-        ))),
-    }
-}
-
-#[inline]
-pub(crate) fn select<'a>(operand: &Val<'a>, field: &str) -> Evaluated<'a> {
-    match operand {
-        Val::Map(map) => map
-            .field(field)
-            .ok_or_else(|| EvalError::new(format!("no such key: {field}"))),
-        Val::Optional(_) => maybe_field(operand, field),
-        other => Err(EvalError::new(format!(
-            "no field `{field}` in a {}",
-            other.type_name()
-        ))),
-    }
-}
-
-/// `a.?b`: none where `a` is none or has no `b`.
-fn maybe_field<'a>(operand: &Val<'a>, field: &str) -> Evaluated<'a> {
-    match operand {
-        Val::Optional(None) => Ok(Val::Optional(None)),
-        Val::Optional(Some(value)) => maybe_field(value, field),
-        Val::Map(map) => Ok(Val::Optional(map.field(field).map(Rc::new))),
-        other => Err(EvalError::new(format!(
-            "no field `{field}` in a {}",
-            other.type_name()
-        ))),
-    }
-}
-
-/// `a[?b]`: none where `a` is none or has nothing at `b`.
-fn maybe_element<'a>(operand: &Val<'a>, index: &Val<'a>) -> Evaluated<'a> {
-    match (operand, index) {
-        (Val::Optional(None), _) => Ok(Val::Optional(None)),
-        (Val::Optional(Some(value)), _) => maybe_element(value, index),
-        (Val::Map(map), _) => Ok(Val::Optional(map.get(index).map(Rc::new))),
-        (Val::List(list), Val::Int(_) | Val::Uint(_) | Val::Double(_)) => Ok(Val::Optional(
-            element_of_list(list, index).ok().map(Rc::new),
-        )),
-        _ => Err(no_overload("[?]", &[operand, index])),
-    }
-}
-
-fn element<'a>(operand: &Val<'a>, index: &Val<'a>) -> Evaluated<'a> {
-    match operand {
-        Val::Optional(_) => maybe_element(operand, index),
-        Val::List(list) => element_of_list(list, index),
-        Val::Map(map) => element_of_map(map, index),
-        other => Err(no_overload("[]", &[other, index])),
-    }
-}
-
-fn element_of_list<'a>(list: &List<'a>, index: &Val<'_>) -> Evaluated<'a> {
-    let position = match index {
-        Val::Int(int) => usize::try_from(*int).ok(),
-        Val::Uint(uint) => usize::try_from(*uint).ok(),
-        Val::Double(double) if double.fract() == 0.0 && (0.0..1e15).contains(double) => {
-            Some(*double as usize)
-        }
-        other => {
-            return Err(EvalError::new(format!(
-                "a {} is no index of a list",
-                other.type_name()
-            )));
-        }
-    };
-    let found = position.and_then(|position| list.get(position));
-    found.ok_or_else(|| {
-        EvalError::new(format!(
-            "index {} is outside a list of {}",
-            index.display(),
-            list.len()
-        ))
-    })
-}
-
-fn element_of_map<'a>(map: &Map<'a>, key: &Val<'_>) -> Evaluated<'a> {
-    if !matches!(
-        key,
-        Val::Bool(_) | Val::Int(_) | Val::Uint(_) | Val::Double(_) | Val::Str(_)
-    ) {
-        return Err(EvalError::new(format!(
-            "a {} is no key of a map",
-            key.type_name()
-        )));
-    }
-    map.get(key)
-        .ok_or_else(|| EvalError::new(format!("no such key: {}", key.display())))
 }
 
 pub(crate) fn no_overload(name: &str, args: &[&Val<'_>]) -> EvalError {
     let types: Vec<&str> = args.iter().map(|arg| arg.type_name()).collect();
     EvalError::new(format!("no such overload: {name}({})", types.join(", ")))
-}
-
-fn symbol(op: Binary) -> &'static str {
-    match op {
-        Binary::Add => "+",
-        Binary::Sub => "-",
-        Binary::Mul => "*",
-        Binary::Div => "/",
-        Binary::Rem => "%",
-        Binary::Lt => "<",
-        Binary::Le => "<=",
-        Binary::Gt => ">",
-        Binary::Ge => ">=",
-        Binary::Eq => "==",
-        Binary::Ne => "!=",
-        Binary::In => "in",
-    }
-}
-
-fn time_arithmetic<'a>(op: Binary, left: &Val<'a>, right: &Val<'a>) -> Evaluated<'a> {
-    let result = match (op, left, right) {
-        (Binary::Add, Val::Timestamp(at), Val::Duration(span)) => {
-            at.plus(*span).map(Val::Timestamp)
-        }
-        (Binary::Add, Val::Duration(span), Val::Timestamp(at)) => {
-            at.plus(*span).map(Val::Timestamp)
-        }
-        (Binary::Add, Val::Duration(a), Val::Duration(b)) => a.plus(*b).map(Val::Duration),
-        (Binary::Sub, Val::Timestamp(a), Val::Timestamp(b)) => a.since(*b).map(Val::Duration),
-        (Binary::Sub, Val::Timestamp(at), Val::Duration(span)) => {
-            at.minus(*span).map(Val::Timestamp)
-        }
-        (Binary::Sub, Val::Duration(a), Val::Duration(b)) => a.minus(*b).map(Val::Duration),
-        _ => return Err(no_overload(symbol(op), &[left, right])),
-    };
-    result.ok_or_else(|| EvalError::new("the result is outside the range of time".to_owned()))
-}
-
-/// Integers overflow to an error; doubles follow IEEE 754; types never mix.
-fn arithmetic<'a>(op: Binary, left: &Val<'a>, right: &Val<'a>) -> Evaluated<'a> {
-    let zero = || EvalError::new("division by zero".to_owned());
-    match (left, right) {
-        (Val::Int(a), Val::Int(b)) => {
-            let result = match op {
-                Binary::Add => a.checked_add(*b),
-                Binary::Sub => a.checked_sub(*b),
-                Binary::Mul => a.checked_mul(*b),
-                _ if *b == 0 => return Err(zero()),
-                Binary::Div => a.checked_div(*b),
-                _ => a.checked_rem(*b),
-            };
-            result.map(Val::Int).ok_or_else(EvalError::overflow)
-        }
-        (Val::Uint(a), Val::Uint(b)) => {
-            let result = match op {
-                Binary::Add => a.checked_add(*b),
-                Binary::Sub => a.checked_sub(*b),
-                Binary::Mul => a.checked_mul(*b),
-                _ if *b == 0 => return Err(zero()),
-                Binary::Div => a.checked_div(*b),
-                _ => a.checked_rem(*b),
-            };
-            result.map(Val::Uint).ok_or_else(EvalError::overflow)
-        }
-        (Val::Double(a), Val::Double(b)) => match op {
-            Binary::Add => Ok(Val::Double(a + b)),
-            Binary::Sub => Ok(Val::Double(a - b)),
-            Binary::Mul => Ok(Val::Double(a * b)),
-            Binary::Div => Ok(Val::Double(a / b)),
-            _ => Err(no_overload("%", &[left, right])),
-        },
-        (Val::Timestamp(_) | Val::Duration(_), _) | (_, Val::Timestamp(_) | Val::Duration(_)) => {
-            time_arithmetic(op, left, right)
-        }
-        // JSON writes one number as `5` or `5.0`: whichever it was, arithmetic must go on.
-        (Val::Int(a), Val::Double(_)) => arithmetic(op, &Val::Double(*a as f64), right),
-        (Val::Double(_), Val::Int(b)) => arithmetic(op, left, &Val::Double(*b as f64)),
-        _ => Err(no_overload(symbol(op), &[left, right])),
-    }
 }

@@ -2,6 +2,12 @@
 //!
 //! Long because all methods of a Python class stand in one block.
 
+mod action;
+mod call;
+mod clock;
+mod given;
+mod hold;
+
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,37 +15,23 @@ use std::thread::ThreadId;
 use std::time::Duration;
 
 use flowcore::{
-    ActionError, Budget, Clock, Command, Decision, Engine as Core, Error, Link, MemoryJournal,
-    Output, Progress, Quota, Resources, RunId, RunStatus, Runner, SqliteJournal, Start,
-    SystemClock, Tier, Timestamp, Token, Verdict, Workflow,
+    ActionError, Budget, Clock, Command, Decision, Engine as Core, Error, MemoryJournal, Output,
+    Progress, Quota, RunId, RunStatus, Runner, SqliteJournal, Start, Timestamp,
 };
 use forms::flowcore::Kept;
-use pyo3::exceptions::{PyKeyboardInterrupt, PySystemExit};
 use pyo3::prelude::*;
-use pyo3::types::PyString;
-use serde_json::Value;
 
 use crate::error::{Error as Raised, closed, other, system, value};
 use crate::json;
+use action::performed_by;
+use clock::Watch;
+
+pub use call::Call;
 
 type Running = Runner<Kept, Watch>;
 
 /// Longest sleep between two looks at Ctrl-C.
 const NAP: Duration = Duration::from_millis(50);
-
-/// The caller's clock, or the system's.
-#[derive(Clone)]
-struct Watch(Option<Arc<Py<PyAny>>>);
-
-impl Clock for Watch {
-    fn now(&self) -> Timestamp {
-        let told = self
-            .0
-            .as_ref()
-            .and_then(|clock| Python::attach(|py| clock.call0(py)?.extract::<i64>(py)).ok());
-        told.map_or_else(|| SystemClock.now(), Timestamp::from_millis)
-    }
-}
 
 fn raise(error: Error) -> PyErr {
     match &error {
@@ -58,91 +50,6 @@ pub struct Engine {
     watch: Watch,
     /// Commands that `next_call` has not handed out yet.
     commands: Mutex<VecDeque<Command>>,
-}
-
-impl Engine {
-    fn with<R: Send>(
-        &self,
-        py: Python<'_>,
-        work: impl FnOnce(&mut Option<Running>) -> PyResult<R> + Send,
-    ) -> PyResult<R> {
-        let here = std::thread::current().id();
-        let held = *self.holder.lock().unwrap_or_else(PoisonError::into_inner);
-        if held == Some(here) {
-            return Err(other("an action must not use its own engine"));
-        }
-        let done = py.detach(|| {
-            let mut runner = self.runner.lock().unwrap_or_else(PoisonError::into_inner);
-            let hold = |by| *self.holder.lock().unwrap_or_else(PoisonError::into_inner) = by;
-            hold(Some(here));
-            let done = match *runner {
-                Some(_) => work(&mut runner),
-                None => Err(closed("engine")),
-            };
-            hold(None);
-            done
-        });
-        let interrupt = self
-            .interrupt
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        match interrupt {
-            Some(interrupt) => Err(interrupt),
-            None => done,
-        }
-    }
-
-    /// Gives the engine something more to call.
-    fn change(
-        &self,
-        py: Python<'_>,
-        add: impl FnOnce(Core<Kept>) -> Core<Kept> + Send,
-    ) -> PyResult<()> {
-        self.with(py, |runner| {
-            let engine = runner.take().ok_or_else(|| closed("engine"))?.into_engine();
-            *runner = Some(Runner::with_clock(add(engine), self.watch.clone()));
-            Ok(())
-        })
-    }
-
-    fn engine<R: Send>(
-        &self,
-        py: Python<'_>,
-        work: impl FnOnce(&mut Core<Kept>) -> flowcore::Result<R> + Send,
-    ) -> PyResult<R> {
-        self.with(py, |runner| {
-            let runner = runner.as_mut().ok_or_else(|| closed("engine"))?;
-            work(runner.engine()).map_err(raise)
-        })
-    }
-}
-
-/// A part of a machine from `{"cpu_milli": …, "memory_bytes": …, "gpus": …}`.
-fn resources(given: &HashMap<String, u64>) -> PyResult<Resources> {
-    let mut room = Resources::default();
-    for (name, amount) in given {
-        let small = || u32::try_from(*amount).map_err(|_| value(format!("{name} is {amount}")));
-        match name.as_str() {
-            "cpu_milli" => room.cpu_milli = small()?,
-            "memory_bytes" => room.memory_bytes = *amount,
-            "gpus" => room.gpus = small()?,
-            _ => {
-                return Err(value(format!(
-                    "{name:?} is no resource: wanted cpu_milli, memory_bytes or gpus"
-                )));
-            }
-        }
-    }
-    Ok(room)
-}
-
-fn workflow(given: &Bound<'_, PyAny>) -> PyResult<Workflow> {
-    match given.cast::<PyString>() {
-        Ok(text) => Workflow::from_yaml(text.to_str()?),
-        Err(_) => Workflow::from_json(&json::from_python(given)?.to_string()),
-    }
-    .map_err(raise)
 }
 
 #[pymethods]
@@ -174,8 +81,8 @@ impl Engine {
         }
         if let Some(total) = budget {
             engine = engine.budget(Budget {
-                total: resources(&total)?,
-                reserved_for_safety: resources(&reserved_for_safety.unwrap_or_default())?,
+                total: given::resources(&total)?,
+                reserved_for_safety: given::resources(&reserved_for_safety.unwrap_or_default())?,
             });
         }
         Ok(Self {
@@ -202,7 +109,7 @@ impl Engine {
 
     /// Deploys a workflow from YAML text, or from a dict of the same shape; its definition's hash.
     fn deploy(&self, py: Python<'_>, workflow: &Bound<'_, PyAny>) -> PyResult<String> {
-        let workflow = self::workflow(workflow)?;
+        let workflow = given::workflow(workflow)?;
         self.engine(py, |engine| engine.deploy(workflow))
             .map(|hash| hash.to_string())
     }
@@ -247,11 +154,7 @@ impl Engine {
 
     /// Says whether a link that steps require is "up" or "down".
     fn set_link(&self, py: Python<'_>, name: &str, link: &str) -> PyResult<()> {
-        let link = match link {
-            "up" => Link::Up,
-            "down" => Link::Down,
-            _ => return Err(value(format!("link {link:?}: wanted up or down"))),
-        };
+        let link = given::link(link)?;
         self.engine(py, |engine| {
             engine.set_link(name, link);
             Ok(())
@@ -353,15 +256,7 @@ impl Engine {
         by: String,
         note: Option<String>,
     ) -> PyResult<()> {
-        let verdict = match verdict {
-            "approved" => Verdict::Approved,
-            "rejected" => Verdict::Rejected,
-            _ => {
-                return Err(value(format!(
-                    "verdict {verdict:?}: wanted approved or rejected"
-                )));
-            }
-        };
+        let verdict = given::verdict(verdict)?;
         let decision = Decision { verdict, by, note };
         self.engine(py, |engine| {
             engine.decide(RunId::new(run), step, decision, self.watch.now())
@@ -431,25 +326,8 @@ impl Engine {
         })?;
         match next {
             None => Ok(None),
-            Some(Command::Execute(call)) => {
-                let told = forms::flowcore::call(&call);
-                let told = json::to_python(py, &told)?.unbind();
-                let call = Call {
-                    token: call.token(),
-                    told,
-                };
-                Ok(Some(("execute", call)))
-            }
-            Some(Command::Cancel(token)) => {
-                let told = json::to_python(py, &serde_json::json!({"run": token.run().as_u64()}))?;
-                Ok(Some((
-                    "cancel",
-                    Call {
-                        token,
-                        told: told.unbind(),
-                    },
-                )))
-            }
+            Some(Command::Execute(call)) => Ok(Some(("execute", Call::of(py, &call)?))),
+            Some(Command::Cancel(token)) => Ok(Some(("cancel", Call::cancelled(py, token)?))),
             Some(_) => Err(other(
                 "the engine asks for something that this wheel does not know",
             )),
@@ -481,7 +359,7 @@ impl Engine {
 
     /// Deploys a version without making it the active one; its definition's hash.
     fn deploy_standby(&self, py: Python<'_>, workflow: &Bound<'_, PyAny>) -> PyResult<String> {
-        let workflow = self::workflow(workflow)?;
+        let workflow = given::workflow(workflow)?;
         self.engine(py, |engine| engine.deploy_standby(workflow))
             .map(|hash| hash.to_string())
     }
@@ -523,7 +401,7 @@ impl Engine {
         run: u64,
         workflow: &Bound<'_, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let version = self::workflow(workflow)?;
+        let version = given::workflow(workflow)?;
         let upgrade = self.engine(py, |engine| engine.check_upgrade(RunId::new(run), &version))?;
         json::to_python(py, &forms::flowcore::upgrade(&upgrade))
     }
@@ -596,14 +474,7 @@ impl Engine {
 
     /// Hands the calls of steps that belong on a tier to this callable instead of the action of their name.
     fn place(&self, py: Python<'_>, tier: &str, call: Py<PyAny>) -> PyResult<()> {
-        let tier = match tier {
-            "far" => Tier::Far,
-            "mid" => Tier::Mid,
-            "network" => Tier::Network,
-            _ => {
-                return Err(value(format!("tier {tier:?}: wanted far, mid or network")));
-            }
-        };
+        let tier = given::tier(tier)?;
         let interrupt = Arc::clone(&self.interrupt);
         self.change(py, |engine| {
             engine.place(tier, performed_by(call, interrupt))
@@ -658,62 +529,6 @@ impl Engine {
     ) -> PyResult<()> {
         self.close(py)
     }
-}
-
-/// A call that is performed outside of the engine; equal to others of the same call.
-#[pyclass(frozen, eq, module = "edgeweave.flowcore")]
-pub struct Call {
-    token: Token,
-    told: Py<PyAny>,
-}
-
-impl PartialEq for Call {
-    fn eq(&self, other: &Self) -> bool {
-        self.token == other.token
-    }
-}
-
-#[pymethods]
-impl Call {
-    /// What an action would be called with: action, params, input, run, workflow, step, path, attempt, deadline,
-    /// idempotency_key; only the run for a call that is cancelled.
-    #[getter]
-    fn info(&self, py: Python<'_>) -> Py<PyAny> {
-        self.told.clone_ref(py)
-    }
-}
-
-/// An action that is a Python callable.
-fn performed_by(
-    call: Py<PyAny>,
-    interrupt: Arc<Mutex<Option<PyErr>>>,
-) -> impl Fn(&flowcore::Call) -> Result<Output, ActionError> + Send + Sync + 'static {
-    move |work| {
-        let answer = Python::attach(|py| perform(py, &call, work));
-        answer.map(Output::new).map_err(|error| {
-            Python::attach(|py| {
-                let name = error
-                    .get_type(py)
-                    .name()
-                    .map_or_else(|_| "Exception".to_owned(), |name| name.to_string());
-                let message = error.value(py).to_string();
-                let stops = error.is_instance_of::<PyKeyboardInterrupt>(py)
-                    || error.is_instance_of::<PySystemExit>(py);
-                if stops {
-                    let mut slot = interrupt.lock().unwrap_or_else(PoisonError::into_inner);
-                    *slot = Some(error);
-                }
-                ActionError::new(name, message)
-            })
-        })
-    }
-}
-
-fn perform(py: Python<'_>, call: &Py<PyAny>, work: &flowcore::Call) -> PyResult<Value> {
-    let info = forms::flowcore::call(work);
-    let params = json::to_python(py, work.params())?;
-    let answer = call.call1(py, (params, json::to_python(py, &info)?))?;
-    json::from_python(answer.bind(py))
 }
 
 fn described<'py>(py: Python<'py>, what: &impl serde::Serialize) -> PyResult<Bound<'py, PyAny>> {
