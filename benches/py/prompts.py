@@ -15,6 +15,7 @@ import csv
 import logging
 import math
 import os
+import pathlib
 import random
 import statistics
 import subprocess
@@ -28,24 +29,10 @@ os.environ.setdefault("TQDM_DISABLE", "1")
 import dspy  # noqa: E402: reads the environment
 from dspy.utils import DummyLM  # noqa: E402
 
+SERVER = pathlib.Path(__file__).parents[2] / "promptopt/scripts/llama_server.py"
 CONTEXT = 8192
 TEXT_CHARS = 400
 CANDIDATES = 10
-
-
-def serve(file, port):
-    import xllamacpp
-
-    parameters = xllamacpp.CommonParams()
-    parameters.model.path = file
-    parameters.port = port
-    parameters.n_ctx = CONTEXT
-    parameters.n_parallel = 1
-    parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = 1
-    server = xllamacpp.Server(parameters)
-    print(server.listening_address, flush=True)
-    while True:
-        time.sleep(3600)
 
 
 class Counting(dspy.LM):
@@ -107,8 +94,6 @@ def overhead(program):
 
 
 def main():
-    if sys.argv[1] == "serve":
-        serve(sys.argv[2], int(sys.argv[3]))
     parser = argparse.ArgumentParser()
     parser.add_argument("data")
     parser.add_argument("model")
@@ -128,7 +113,7 @@ def main():
     program = dspy.Predict(signature(labels))
     overhead(dspy.Predict("text -> label"))
 
-    server = subprocess.Popen([sys.executable, __file__, "serve", asked.model, str(asked.port)])
+    server = subprocess.Popen([sys.executable, SERVER, asked.model, str(asked.port), str(CONTEXT)])
     try:
         address = f"http://127.0.0.1:{asked.port}"
         for _ in range(120):
