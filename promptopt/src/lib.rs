@@ -13,7 +13,7 @@
 //! The default features hold no model, no network and no clock: time comes with each [`Outcome`].
 //!
 //! # Limits
-//! Templates of 64 KiB and 64 inputs, rendered prompts of 1 MiB, prompt files of 256 KiB, 64 rules,
+//! Templates of 64 KiB and 64 inputs, rendered prompts of 1 MiB, prompt files of 1 MiB, 64 rules,
 //! 256 labels, 1,024 outcomes in the log (the oldest is dropped and counted).
 //!
 //! # Example

@@ -16,7 +16,7 @@ use crate::written::{Thought, Written};
 /// The format that prompt files name.
 pub const PROMPT_FORMAT: &str = "edgeweave-prompt/1";
 /// Largest prompt file, in bytes.
-pub const PROMPT_FILE_BYTES_MAX: u64 = 256 * 1024;
+pub const PROMPT_FILE_BYTES_MAX: u64 = 1024 * 1024;
 
 /// Number of a prompt within its tier, larger is newer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

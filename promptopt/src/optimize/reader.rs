@@ -29,6 +29,8 @@ pub(crate) struct Reading {
     merits: Vec<f64>,
 }
 
+/// Most labels times options whose weights are fitted one by one: more take seconds, for each prompt.
+const FREE_WEIGHTS_MAX: usize = 8192;
 /// Penalties that are tried, the largest first.
 const RIDGES: [f64; 4] = [192.0, 48.0, 12.0, 3.0];
 /// Weight of the loss beside the metric: it tells more than the metric where examples are few.
@@ -148,7 +150,8 @@ impl Reader<'_> {
         for (set, word_set) in words.sets.iter().enumerate() {
             let mut freedoms = vec![Freedom::Grouped];
             // From the last set the weights of all words may move freely.
-            if set + 1 == words.sets.len() {
+            let last = set + 1 == words.sets.len();
+            if last && labels.len() * words.options.len() <= FREE_WEIGHTS_MAX {
                 freedoms.extend(RIDGES.map(Freedom::Ridge));
             }
             let options = words.options.len();

@@ -8,14 +8,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::decision::{LABELS_MAX, OPTIONS_MAX};
 use crate::error::Result;
 use crate::model::LanguageModel;
 use crate::optimize::data::Example;
 
 const MINED_WORDS: usize = 4;
 const MINED_TRIED: usize = 24;
-/// Most options times labels: what a rule takes to fit, to keep and to send to a device.
+/// Most options times labels where more words than the labels' own are scored: what a rule takes to fit, to keep and to
+/// send to a device.
 const WEIGHTS_MAX: usize = 4096;
+/// Most options times labels with the labels' own words: the rule fits into a prompt file.
+const OWN_WEIGHTS_MAX: usize = LABELS_MAX * LABELS_MAX;
 
 /// Small families of words that data sets use for the same few answers.
 const FAMILIES: [&[&str]; 22] = [
@@ -79,20 +83,25 @@ impl Words {
         glue: &str,
     ) -> Result<Self> {
         let mut options: Vec<String> = Vec::new();
+        let most = OWN_WEIGHTS_MAX
+            .checked_div(labels.len())
+            .unwrap_or(0)
+            .min(OPTIONS_MAX);
+        // The position of a word, where there is room for it.
         let mut place = |word: &str| {
             let option = format!("{glue}{word}");
-            options
-                .iter()
-                .position(|held| *held == option)
-                .unwrap_or_else(|| {
+            let held = options.iter().position(|held| *held == option);
+            held.or_else(|| {
+                (options.len() < most).then(|| {
                     options.push(option);
                     options.len() - 1
                 })
+            })
         };
         let one_token = |word: &str| Ok(model.count_tokens(&format!("{glue}{word}"))? == 1);
         let names: Vec<Vec<usize>> = labels
             .iter()
-            .map(|label| vec![place(&readable(label))])
+            .map(|label| place(&readable(label)).into_iter().collect())
             .collect();
 
         let mined = mined_words(labels, train);
@@ -109,7 +118,7 @@ impl Words {
             let mut group = names[index].clone();
             for word in near {
                 if one_token(&word)? {
-                    group.push(place(&word));
+                    group.extend(place(&word));
                 }
             }
             group.sort_unstable();
@@ -118,7 +127,7 @@ impl Words {
             let mut group = Vec::new();
             for word in mined[index].iter().take(MINED_TRIED) {
                 if group.len() < MINED_WORDS && one_token(word)? {
-                    group.push(place(word));
+                    group.extend(place(word));
                 }
             }
             set_apart.push(group);
@@ -240,6 +249,11 @@ fn mined_words(labels: &[String], train: &[Example]) -> Vec<Vec<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decision::{Decision, Label};
+    use crate::model::GenerateOptions;
+    use crate::prompt::{PROMPT_FILE_BYTES_MAX, Prompt, Version};
+    use crate::template::Template;
+    use crate::tier::Tier;
 
     #[test]
     fn labels_are_written_as_a_reader_would() {
@@ -280,5 +294,61 @@ mod tests {
         let words: Vec<&str> = more_words(&mined).collect();
         assert_eq!(words[..4], ["match", "shares", "team", "goal"]);
         assert!(words.contains(&"government") && words.ends_with(&["9"]));
+    }
+
+    /// Every word is a token.
+    struct Plain;
+
+    impl LanguageModel for Plain {
+        fn name(&self) -> &str {
+            "plain"
+        }
+        fn count_tokens(&self, text: &str) -> Result<usize> {
+            Ok(text.split_whitespace().count())
+        }
+        fn options_at_once(&self) -> usize {
+            160
+        }
+        fn score(&self, _: &str, options: &[&str]) -> Result<Vec<f64>> {
+            Ok(vec![-1.0; options.len()])
+        }
+        fn generate(&self, _: &str, _: &GenerateOptions) -> Result<String> {
+            Ok(String::new())
+        }
+        fn chat(&self, _: &str, user: &str) -> String {
+            user.to_owned()
+        }
+    }
+
+    #[test]
+    fn the_rule_of_the_most_labels_fits_into_a_prompt_file() {
+        for count in [2, 12, 100, LABELS_MAX] {
+            let labels: Vec<String> = (0..count).map(|at| format!("label{at:03}")).collect();
+            let train: Vec<Example> = (0..count * 6)
+                .map(|at| Example {
+                    inputs: vec![format!("word{} sound{} again", at % count, at % count)],
+                    answer: labels[at % count].clone(),
+                })
+                .collect();
+            let words = Words::find(&Plain, &labels, &train, " ").unwrap();
+            assert!(words.sets[0].groups.iter().all(|group| group.len() == 1));
+            assert!(words.options.len() * count <= OWN_WEIGHTS_MAX);
+            assert!(words.options.len() <= OPTIONS_MAX);
+            let labels = labels.iter().map(|name| Label {
+                name: name.clone(),
+                bias: -1.0 / 3.0,
+                weights: vec![-1.234e-5; words.options.len()],
+            });
+            let decision = Decision::new(words.options.clone(), labels.collect()).unwrap();
+            let template = Template::parse("{text}").unwrap();
+            let prompt = Prompt::new(Tier::Fast, Version::new(1), template).with_decision(decision);
+            let json = prompt.to_json().unwrap();
+            assert!(
+                json.len() as u64 <= PROMPT_FILE_BYTES_MAX,
+                "{count} {}",
+                json.len()
+            );
+            assert_eq!(Prompt::from_json(&json, "prompt").unwrap(), prompt);
+        }
     }
 }
