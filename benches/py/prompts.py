@@ -6,8 +6,8 @@ Usage: pip install dspy xllamacpp
 DATA.csv has the columns `text` and `label` (`promptopt/scripts/public_sets.py` makes three). The model runs in llama.cpp's
 server on one core, greedily. DSPy classifies with `Predict` and the labels as a `Literal`; an answer that it cannot parse is
 wrong. Optimisers: `BootstrapFewShotWithRandomSearch` (3 bootstrapped and 5 labelled demonstrations at most) and `MIPROv2`,
-whose instructions the same model proposes. Each gets about the calls asked for: that many prompts are tried on that many validation
-examples as its own defaults weigh them. Prints accuracy on test rows that no optimiser saw, calls, tokens of a prompt, time.
+whose instructions the same model proposes. The calls asked for are shared out: both get as many validation examples as let thirteen
+programs be tried. Prints accuracy on test rows that no optimiser saw, calls, tokens of a prompt, time.
 """
 
 import argparse
@@ -155,13 +155,12 @@ def main():
             max_errors=10**9,
             seed=asked.seed,
         )
-        trials = max(5, asked.calls // 60)
         best = search.compile(
             program,
             trainset=train,
-            valset=rest[:100],
-            num_trials=trials,
-            minibatch_size=35,
+            valset=validation,
+            num_trials=CANDIDATES,
+            minibatch_size=min(35, len(validation)),
         )
         measure("MIPROv2", best, tests, started, Counting.calls - before)
     finally:

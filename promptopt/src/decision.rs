@@ -195,7 +195,7 @@ impl Decision {
         }
         let (mut index, mut best, mut sum) = (0, f64::NEG_INFINITY, 0.0);
         for (at, label) in self.labels.iter().enumerate() {
-            let score = label.bias + weighed(&label.weights, log_probs);
+            let score = label.bias + dot(&label.weights, log_probs);
             // The shares' sum is kept in units of the best one's.
             if score > best {
                 sum = sum * (best - score).exp() + 1.0;
@@ -212,15 +212,15 @@ impl Decision {
     }
 }
 
-/// The weighted sum of log-probabilities, in eight parts that the processor adds at once.
-fn weighed(weights: &[f32], log_probs: &[f64]) -> f64 {
+/// The sum of products, in eight parts that the processor adds at once.
+pub(crate) fn dot<T: Copy + Into<f64>>(a: &[T], b: &[f64]) -> f64 {
     let mut parts = [0.0; 8];
-    let (weights, scores) = (weights.chunks_exact(8), log_probs.chunks_exact(8));
-    let rest = weights.remainder().iter().zip(scores.remainder());
-    let rest: f64 = rest.map(|(w, s)| f64::from(*w) * s).sum();
-    for (weights, scores) in weights.zip(scores) {
-        for (part, (w, s)) in parts.iter_mut().zip(weights.iter().zip(scores)) {
-            *part += f64::from(*w) * s;
+    let (a, b) = (a.chunks_exact(8), b.chunks_exact(8));
+    let rest = a.remainder().iter().zip(b.remainder());
+    let rest: f64 = rest.map(|(x, y)| (*x).into() * y).sum();
+    for (a, b) in a.zip(b) {
+        for (part, (x, y)) in parts.iter_mut().zip(a.iter().zip(b)) {
+            *part += (*x).into() * y;
         }
     }
     rest + parts.iter().sum::<f64>()

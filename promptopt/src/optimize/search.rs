@@ -153,6 +153,8 @@ impl Search<'_> {
         let mut candidates: Vec<Candidate> = Vec::new();
         let drawn = count - (count as f64 * PROPOSED_SHARE) as usize;
         let mut stale = 0;
+        // What was learnt for a tier, until there are more candidates to learn from.
+        let mut learnt: Option<((usize, usize), Tpe)> = None;
         while candidates.len() < count && stale < STALE_DRAWS_MAX {
             // Proposals are for the tiers in turn; one that has no more plans gives its turn up.
             let tier = (candidates.len() + stale / STALE_TURN) % self.caps.len();
@@ -161,8 +163,12 @@ impl Search<'_> {
             } else if candidates.len() < drawn {
                 (self.space.draw(&mut random), self.caps[self.caps.len() - 1])
             } else {
-                let plan = self.propose(&candidates, tier, &mut random);
-                (plan, self.caps[tier])
+                let state = (candidates.len(), tier);
+                let (_, tpe) = match learnt.take() {
+                    Some(held) if held.0 == state => learnt.insert(held),
+                    _ => learnt.insert((state, self.estimator(&candidates, tier))),
+                };
+                (tpe.propose(&mut random), self.caps[tier])
             };
             let mut candidate = self.candidate(plan, self.space.recipe(&plan))?;
             let wanted = candidate.tokens <= cap;
@@ -340,8 +346,8 @@ impl Search<'_> {
         candidate.tokens <= self.caps[tier] && (last || candidate.probe.thought.is_none())
     }
 
-    /// A plan that is like the best of those that fit a tier, unlike its others.
-    fn propose(&self, candidates: &[Candidate], tier: usize, random: &mut ChaCha8Rng) -> Plan {
+    /// What tells the best of those that fit a tier from its others.
+    fn estimator(&self, candidates: &[Candidate], tier: usize) -> Tpe {
         let merits = smoothed(&tried(candidates)).into_iter();
         let losses: Vec<(Plan, f64)> = candidates
             .iter()
@@ -349,7 +355,7 @@ impl Search<'_> {
             .filter(|(candidate, _)| self.fits(candidate, tier))
             .map(|(candidate, merit)| (candidate.plan, -merit))
             .collect();
-        Tpe::new(self.space.sizes(), &losses).propose(random)
+        Tpe::new(self.space.sizes(), &losses)
     }
 
     /// The candidate that a recipe makes; `plan` is what it descends from.

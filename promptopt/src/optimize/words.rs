@@ -82,26 +82,19 @@ impl Words {
         train: &[Example],
         glue: &str,
     ) -> Result<Self> {
-        let mut options: Vec<String> = Vec::new();
-        let most = OWN_WEIGHTS_MAX
-            .checked_div(labels.len())
-            .unwrap_or(0)
-            .min(OPTIONS_MAX);
-        // The position of a word, where there is room for it.
-        let mut place = |word: &str| {
-            let option = format!("{glue}{word}");
-            let held = options.iter().position(|held| *held == option);
-            held.or_else(|| {
-                (options.len() < most).then(|| {
-                    options.push(option);
-                    options.len() - 1
-                })
-            })
+        let mut pool = Pool {
+            model,
+            glue,
+            options: Vec::new(),
+            // None where answers are written.
+            most: OWN_WEIGHTS_MAX
+                .checked_div(labels.len())
+                .unwrap_or(0)
+                .min(OPTIONS_MAX),
         };
-        let one_token = |word: &str| Ok(model.count_tokens(&format!("{glue}{word}"))? == 1);
         let names: Vec<Vec<usize>> = labels
             .iter()
-            .map(|label| place(&readable(label)).into_iter().collect())
+            .map(|label| pool.place(&readable(label)).into_iter().collect())
             .collect();
 
         let mined = mined_words(labels, train);
@@ -117,17 +110,15 @@ impl Words {
             }
             let mut group = names[index].clone();
             for word in near {
-                if one_token(&word)? {
-                    group.extend(place(&word));
-                }
+                group.extend(pool.place_token(&word)?);
             }
             group.sort_unstable();
             group.dedup();
             related.push(group);
             let mut group = Vec::new();
             for word in mined[index].iter().take(MINED_TRIED) {
-                if group.len() < MINED_WORDS && one_token(word)? {
-                    group.extend(place(word));
+                if group.len() < MINED_WORDS {
+                    group.extend(pool.place_token(word)?);
                 }
             }
             set_apart.push(group);
@@ -160,19 +151,51 @@ impl Words {
                 groups: joined,
             });
         }
-        // None where answers are written.
         let most = WEIGHTS_MAX.checked_div(labels.len()).unwrap_or(0);
-        let most = most.min(model.options_at_once());
+        pool.most = most.min(model.options_at_once());
         for word in more_words(&mined) {
-            if options.len() >= most {
+            if pool.is_full() {
                 break;
             }
-            let option = format!("{glue}{word}");
-            if model.count_tokens(&option)? == 1 && !options.contains(&option) {
-                options.push(option);
-            }
+            pool.place_token(word)?;
         }
-        Ok(Self { options, sets })
+        Ok(Self {
+            options: pool.options,
+            sets,
+        })
+    }
+}
+
+/// The options so far, each once.
+struct Pool<'a> {
+    model: &'a dyn LanguageModel,
+    /// What stands before each word.
+    glue: &'a str,
+    options: Vec<String>,
+    most: usize,
+}
+
+impl Pool<'_> {
+    fn is_full(&self) -> bool {
+        self.options.len() >= self.most
+    }
+
+    /// The position of a word, where there is room for it.
+    fn place(&mut self, word: &str) -> Option<usize> {
+        let option = format!("{}{word}", self.glue);
+        let held = self.options.iter().position(|held| *held == option);
+        held.or_else(|| {
+            (!self.is_full()).then(|| {
+                self.options.push(option);
+                self.options.len() - 1
+            })
+        })
+    }
+
+    /// The same for a word that is one token; no other has a position.
+    fn place_token(&mut self, word: &str) -> Result<Option<usize>> {
+        let tokens = self.model.count_tokens(&format!("{}{word}", self.glue))?;
+        Ok(if tokens == 1 { self.place(word) } else { None })
     }
 }
 

@@ -24,30 +24,22 @@ pub(super) fn symbol(op: Binary) -> &'static str {
 
 /// Integers overflow to an error; doubles follow IEEE 754; types never mix.
 pub(super) fn arithmetic<'a>(op: Binary, left: &Val<'a>, right: &Val<'a>) -> Evaluated<'a> {
-    let zero = || EvalError::new("division by zero".to_owned());
+    macro_rules! checked {
+        ($a:ident, $b:ident, $kind:path) => {{
+            let result = match op {
+                Binary::Add => $a.checked_add(*$b),
+                Binary::Sub => $a.checked_sub(*$b),
+                Binary::Mul => $a.checked_mul(*$b),
+                _ if *$b == 0 => return Err(EvalError::new("division by zero".to_owned())),
+                Binary::Div => $a.checked_div(*$b),
+                _ => $a.checked_rem(*$b),
+            };
+            result.map($kind).ok_or_else(EvalError::overflow)
+        }};
+    }
     match (left, right) {
-        (Val::Int(a), Val::Int(b)) => {
-            let result = match op {
-                Binary::Add => a.checked_add(*b),
-                Binary::Sub => a.checked_sub(*b),
-                Binary::Mul => a.checked_mul(*b),
-                _ if *b == 0 => return Err(zero()),
-                Binary::Div => a.checked_div(*b),
-                _ => a.checked_rem(*b),
-            };
-            result.map(Val::Int).ok_or_else(EvalError::overflow)
-        }
-        (Val::Uint(a), Val::Uint(b)) => {
-            let result = match op {
-                Binary::Add => a.checked_add(*b),
-                Binary::Sub => a.checked_sub(*b),
-                Binary::Mul => a.checked_mul(*b),
-                _ if *b == 0 => return Err(zero()),
-                Binary::Div => a.checked_div(*b),
-                _ => a.checked_rem(*b),
-            };
-            result.map(Val::Uint).ok_or_else(EvalError::overflow)
-        }
+        (Val::Int(a), Val::Int(b)) => checked!(a, b, Val::Int),
+        (Val::Uint(a), Val::Uint(b)) => checked!(a, b, Val::Uint),
         (Val::Double(a), Val::Double(b)) => match op {
             Binary::Add => Ok(Val::Double(a + b)),
             Binary::Sub => Ok(Val::Double(a - b)),

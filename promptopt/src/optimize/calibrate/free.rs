@@ -7,6 +7,7 @@
 //! weight at a time do not cope with.
 
 use super::{Rule, Scored, softmax};
+use crate::decision::dot;
 
 /// Steps from one penalty's solution to the next one's.
 const STEPS: usize = 30;
@@ -170,20 +171,6 @@ fn add(sums: &mut [f64], factor: f64, row: &[f64]) {
     for (sum, x) in sums.iter_mut().zip(row) {
         *sum += factor * x;
     }
-}
-
-/// The sum of products, in eight parts that the processor adds at once.
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    let mut parts = [0.0; 8];
-    let (a_parts, b_parts) = (a.chunks_exact(8), b.chunks_exact(8));
-    let rest = a_parts.remainder().iter().zip(b_parts.remainder());
-    let rest: f64 = rest.map(|(x, y)| x * y).sum();
-    for (x, y) in a_parts.zip(b_parts) {
-        for (part, (x, y)) in parts.iter_mut().zip(x.iter().zip(y)) {
-            *part += x * y;
-        }
-    }
-    rest + parts.iter().sum::<f64>()
 }
 
 /// The lower factor of a symmetric, positive matrix (Cholesky), a row after the other.
